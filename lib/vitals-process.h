@@ -134,16 +134,18 @@ vitals_registry *vitals_registry_free(vitals_registry *registry);
  * @registry: NULL: the process's own
  *
  * Nothing that happened before is judged: every heartbeat's clock begins at the
- * later of registration and start. Reads the environment: VITALS=off (nothing is
- * started, judged or served, every call answers as if all were well),
- * VITALS_TIMEOUT_SCALE=N (every timeout of a heartbeat registered from then on
- * times N; valgrind, emulators). A process that runs with changed privileges
- * (secure_getenv) reads neither.
+ * later of registration and start. The environment was read at the registry's first
+ * use: VITALS=off (nothing is started, judged or served, every call answers as if all
+ * were well), VITALS_TIMEOUT_SCALE=N (every heartbeat's timeouts times N, 0.001 to 1000;
+ * valgrind, emulators). A process that runs with changed privileges (secure_getenv)
+ * reads neither.
+ *
+ * In a forked child of a started process everything inherited is inert; this starts
+ * afresh, with an empty registry.
  *
  * Threads: any.
- * Return: 0; -EALREADY if it runs; -EAGAIN, -ENOMEM or -EPERM if the system gives
- * no thread; -ECANCELED in a forked child of a started process (call it again
- * to start afresh: the child's registry is then empty).
+ * Return: 0, also with VITALS=off; -EALREADY if it runs; -EAGAIN, -ENOMEM or -EPERM if the
+ * system gives no thread.
  */
 VITALS_EXPORT
 int vitals_start(vitals_registry *registry);

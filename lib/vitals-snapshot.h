@@ -205,10 +205,9 @@ struct vitals_group_info {
 /**
  * struct vitals_quitter_info - the row of a quitter
  * @size: set by VITALS_INIT()
- * @index: of the row; parents come before their children
- * @id: never used twice
- * @parent: index of the parent's row; -1: none
  * @depth: 0 for the main quitter
+ * @id: never used twice
+ * @parent_id: of the quitter around it; 0: none
  * @stage: enum vitals_stage
  * @told: 1 once told to quit
  * @timed_out: 1 if its last wait found somebody late
@@ -232,10 +231,9 @@ struct vitals_group_info {
  */
 struct vitals_quitter_info {
 	uint32_t size;
-	uint32_t index;
-	uint64_t id;
-	int32_t parent;
 	uint32_t depth;
+	uint64_t id;
+	uint64_t parent_id;
 	uint32_t stage;
 	uint32_t told;
 	uint32_t timed_out;
@@ -243,7 +241,6 @@ struct vitals_quitter_info {
 	uint32_t children;
 	uint32_t abandoned;
 	uint32_t late;
-	uint32_t reserved;
 	uint64_t timeout_ns;
 	uint64_t told_ns;
 	uint64_t shutdowns;
@@ -391,7 +388,7 @@ int vitals_snapshot_group(vitals_snapshot *snapshot, uint32_t index,
 /**
  * vitals_snapshot_quitter() - the row of the @index-th living quitter
  * @snapshot: as taken
- * @index: 0 and up; parents before their children
+ * @index: 0 and up; as a tree is printed: a quitter, then its children with theirs
  * @info: a record with its size set
  *
  * Threads: any; one at a time for the same snapshot.
@@ -403,7 +400,7 @@ int vitals_snapshot_quitter(vitals_snapshot *snapshot, uint32_t index,
 
 /**
  * vitals_snapshot_thread() - the row of the @index-th thread or hold
- * @snapshot: as taken; of vitals_quitter_wait_done(): just the late ones
+ * @snapshot: as taken; of vitals_quitter_wait_done(): just the late ones, by quitter, parents first
  * @index: 0 and up
  * @info: a record with its size set
  *
