@@ -37,7 +37,8 @@ archived() { # ARCHIVE
 same() { # WHAT EXPECTED GOT
 	if [ "$2" != "$3" ]; then
 		echo "$1:"
-		diff <(echo "$2") <(echo "$3") | sed -n 's/^</  missing:/p; s/^>/  too many:/p'
+		diff <(echo "$2" | grep .) <(echo "$3" | grep .) |
+			sed -n 's/^</  missing:/p; s/^>/  too many:/p'
 		bad=1
 	fi
 }

@@ -9,7 +9,7 @@ set -u
 
 tmp=$(mktemp -d)
 pid=
-trap '[ -n "$pid" ] && kill -KILL $pid 2>/dev/null; rm -rf "$tmp"' EXIT
+trap '[ -n "$pid" ] && { kill -KILL $pid; wait $pid; } 2>/dev/null; rm -rf "$tmp"' EXIT
 
 awk '/^```c$/ { on = 1; next } on && /^```/ { exit } on' "$srcdir/README.md" >"$tmp/readme.c"
 [ -s "$tmp/readme.c" ] || { echo "README.md has no program"; exit 1; }
@@ -33,15 +33,14 @@ catches_sigterm() {
 
 for _ in {1..200}; do
 	catches_sigterm && break
-	kill -0 $pid 2>/dev/null || break
+	if ! kill -0 $pid 2>/dev/null; then
+		wait $pid
+		echo "it ended by itself, with status $?"
+		exit 1
+	fi
 	sleep 0.05
 done
-if ! catches_sigterm; then
-	kill -KILL $pid 2>/dev/null
-	wait $pid
-	echo "it does not catch SIGTERM after 10 s, or ended with status $?"
-	exit 1
-fi
+catches_sigterm || { echo "it does not catch SIGTERM, after 10 s"; exit 1; }
 
 sleep 0.5
 kill -TERM $pid || { echo "it ended by itself"; exit 1; }
