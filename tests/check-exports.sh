@@ -62,7 +62,7 @@ library() { # NAME MAP ALLOWED-PREFIX HEADER...
 }
 
 library libvitals "$srcdir/lib/vitals.map" vt_ "$srcdir"/lib/vitals*.h
-if [ "${EXPORTER-yes}" = yes ]; then
+if [ "${WITH_EXPORTER-yes}" = yes ]; then
 	library libvitals-exporter "$srcdir/exporter/vitals-exporter.map" vx_ \
 		"$srcdir"/exporter/vitals-exporter.h
 fi

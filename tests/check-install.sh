@@ -11,6 +11,8 @@ set -u
 destdir=$1 libdir=$1$3
 # Beside the usual path: the static libraries' own needs are the system's.
 export PKG_CONFIG_PATH=$1$2${PKG_CONFIG_PATH+:$PKG_CONFIG_PATH}
+# Below DESTDIR even /usr is no system's directory.
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 strict='-Wall -Wextra -pedantic -Werror'
@@ -81,5 +83,5 @@ if [ -e "$libdir/libvitals.so" ]; then
 	LD_LIBRARY_PATH=$libdir ldd "$libdir/libvitals.so" | grep -e microhttpd -e cjson &&
 		fail "libvitals loads what only the exporter needs"
 fi
-[ "${EXPORTER-yes}" != yes ] || try vitals-exporter exporter
+[ "${WITH_EXPORTER-yes}" != yes ] || try vitals-exporter exporter
 echo "check-install: passed"

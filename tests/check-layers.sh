@@ -12,32 +12,40 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task text
+0 layout clock futex wakefd histogram region task text options
 1 registry names view verdict
-2 heartbeat quitter member
+2 heartbeat beat owner quitter member
 3 thread
 4 snapshot report
 5 events monitor notifier signals
 6 main process
 '
 exporter_levels='
-0 buffer
-1 render exposition
+0 buffer fd
+1 address exposition json render request
 2 table
-3 prometheus json text-health
-4 routes
-5 http
-6 exporter
+3 series verdict
+4 series-groups series-heartbeats series-quitters rows prometheus
+5 health
+6 routes connections
+7 http
+8 exporter
 '
 
 # The only arrows within a level: who, whom.
 drawn='
+beat heartbeat
 futex clock
 histogram layout
+monitor events
 names registry
+notifier events
+notifier monitor
+owner heartbeat
 region layout
 registry view
 text layout
+verdict view
 '
 
 # Headers from elsewhere, and the only file that may see each.
@@ -179,7 +187,8 @@ self_test() {
 		lib/vitals.h "layout.h"
 		lib/vitals-thread.h "thread.h"
 		exporter/buffer.c "render.h"
-		exporter/prometheus.c "json.h"
+		exporter/json.c "render.h"
+		exporter/prometheus.c "routes.h"
 		exporter/prometheus.c <cjson/cJSON.h>
 		exporter/routes.c <microhttpd.h>
 		exporter/routes.c "http.h"
