@@ -28,9 +28,9 @@
 #define VITALS_MUST_CHECK __attribute__((warn_unused_result))
 
 /* Durations are in nanoseconds everywhere. */
-#define VITALS_US(n) ((uint64_t)(n) * 1000u)
-#define VITALS_MS(n) ((uint64_t)(n) * 1000000u)
-#define VITALS_S(n) ((uint64_t)(n) * 1000000000u)
+#define VITALS_US(n) (1000u * (uint64_t)(n))
+#define VITALS_MS(n) (1000000u * (uint64_t)(n))
+#define VITALS_S(n) (1000000000u * (uint64_t)(n))
 
 /* A wait without an end. */
 #define VITALS_FOREVER UINT64_MAX
@@ -112,7 +112,8 @@ const char *vitals_state_name(int state);
  * Threads: any.
  * Return: 0; -EINVAL if @ret is NULL or @slots is over 16 777 216; -ENOMEM.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_registry_new(uint32_t slots, vitals_registry **ret);
 
 /**
