@@ -3,7 +3,7 @@
 #include "monitor.h"
 
 #include "clock.h"
-#include "events.h"
+#include "changes.h"
 #include "verdict.h"
 #include "wakefd.h"
 

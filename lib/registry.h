@@ -52,6 +52,7 @@ struct vt_link {
 
 struct vt_pool_state {
 	unsigned char *records[VT_SPANS]; /* by span */
+	uint32_t counts[VT_SPANS];
 	uint32_t capacity;
 	uint32_t free_first; /* index + 1; a queue, oldest first */
 	uint32_t free_last;
@@ -104,7 +105,7 @@ struct vitals_registry {
 		size_t size;
 	} rooms[VT_ROOMS];
 	uint32_t n_rooms;
-	vitals_registry *next; /* guarded by registry.c's list lock */
+	vitals_registry *next; /* fork.c's */
 
 	/* What the rooms above keep here; each belongs to the room it is named after. */
 	struct vt_monitor *monitor;
@@ -122,6 +123,8 @@ int vt_registry_get(vitals_registry *registry, vitals_registry **ret);
 
 /* The same, but nothing is made: NULL if it was never used. For reading. */
 vitals_registry *vt_registry_peek(vitals_registry *registry);
+
+bool vt_registry_ready(const vitals_registry *registry);
 
 vitals_registry *vt_registry_ref(vitals_registry *registry);
 vitals_registry *vt_registry_unref(vitals_registry *registry);

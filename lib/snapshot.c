@@ -71,21 +71,24 @@ static void index_remove(struct index *index, uint32_t at)
 		(index->n - at) * sizeof(*index->entries));
 }
 
-/* Return: the gen of a slot, where all kinds of rows have theirs. */
+/* Return: the gen of a slot, where its kind has it; 0 for a heartbeat that is closed. */
 static uint32_t gen_of(const struct vt_view *view, enum vt_kind kind, uint32_t slot)
 {
 	const void *at = vt_view_slot(view, kind, slot);
+	const struct vt_hot *hot = at;
 	const _Atomic uint32_t *gen;
 
 	if (!at)
 		return 0;
 	if (kind == VT_KIND_HOT)
-		gen = &((const struct vt_hot *)at)->gen;
+		gen = atomic_load_explicit(&hot->flags, memory_order_acquire) & VT_HB_CLOSED ?
+			      NULL :
+			      &hot->gen;
 	else if (kind == VT_KIND_QUITTER)
 		gen = &((const struct vt_quitter_slot *)at)->gen;
 	else
 		gen = &((const struct vt_member_slot *)at)->gen;
-	return atomic_load_explicit(gen, memory_order_acquire);
+	return gen ? atomic_load_explicit(gen, memory_order_acquire) : 0;
 }
 
 /* All slots of a kind that are in use. */

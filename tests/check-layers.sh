@@ -13,11 +13,11 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task text options
-1 registry names view verdict
+1 registry slots fork names view verdict
 2 heartbeat beat owner quitter member
 3 thread
-4 snapshot report
-5 events monitor notifier signals
+4 rows groups snapshot print report
+5 changes events monitor notifier signals
 6 main process
 '
 exporter_levels='
@@ -35,15 +35,23 @@ exporter_levels='
 # The only arrows within a level: who, whom.
 drawn='
 beat heartbeat
+events changes
+fork registry
 futex clock
+groups rows
 histogram layout
-monitor events
+monitor changes
 names registry
 notifier events
 notifier monitor
 owner heartbeat
+print snapshot
 region layout
+registry fork
+registry slots
 registry view
+slots registry
+snapshot rows
 text layout
 verdict view
 '
