@@ -3,7 +3,8 @@
 /*
  * Heartbeat
  *
- * Registered and closed under the registry's lock, beaten by anybody without one.
+ * Registered and closed under the registry's lock (heartbeat.c), beaten by anybody without one
+ * (beat.c), owned by a thread if one says so (owner.c).
  */
 
 #ifndef VT_HEARTBEAT_H
@@ -19,9 +20,35 @@ struct vitals_heartbeat {
 	uint32_t index;
 	uint32_t epoch;
 	_Atomic int due_fd; /* -1: none */
-	uint32_t hint;      /* of the first of a name: no number below it is free (names.c) */
-	uint32_t named;     /* 1 while it has its number */
+	vitals_heartbeat *owned_next; /* the owning thread's list; it holds a reference */
 };
+
+/* The hot part, which the head points to. */
+static inline struct vt_hot *vt_heartbeat_hot(const vitals_heartbeat *heartbeat)
+{
+	return (struct vt_hot *)(void *)heartbeat->head.beat;
+}
+
+static inline struct vt_cold *vt_heartbeat_cold(const vitals_heartbeat *heartbeat)
+{
+	return vt_slot(heartbeat->registry, VT_KIND_COLD, heartbeat->index);
+}
+
+/* Does it speak for this process, rather than for the parent it was forked from? */
+static inline bool vt_heartbeat_current(const vitals_heartbeat *heartbeat)
+{
+	return vt_registry_current(heartbeat->registry, heartbeat->epoch);
+}
+
+/* How many buckets its histogram has, if it has one. */
+static inline unsigned vt_heartbeat_buckets(const struct vt_hot *hot)
+{
+	/* Relaxed: the kind stands still while the slot is in use. */
+	return atomic_load_explicit(&hot->flags, memory_order_relaxed) &
+			       VITALS_COARSE_HISTOGRAM ?
+		       VT_COARSE :
+		       VT_FINE;
+}
 
 int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t timeout_ns,
 			const struct vitals_heartbeat_options *options, uint64_t now_ns,
@@ -30,6 +57,7 @@ int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t ti
 int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
 int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
 int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
+void vt_heartbeat_due_fd_close(vitals_heartbeat *heartbeat);
 
 /* Its number among the living of its name, for the thread that shares it. */
 uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat);
@@ -39,5 +67,12 @@ void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t mem
 
 /* The thread it belongs to has ended without closing it. Async-signal-safe. */
 void vt_heartbeat_die(vitals_heartbeat *heartbeat);
+
+/*
+ * The who of an event: id, thread, tid, flags, name and group of the heartbeat at @index.
+ * Return: false if it is not the one with @gen any more.
+ */
+bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint32_t gen,
+			   struct vitals_event *event);
 
 #endif

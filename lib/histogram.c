@@ -86,3 +86,88 @@ uint64_t vt_histogram_quantile(const uint64_t *counts, unsigned n, unsigned perm
 	middle = i ? bound_of_eighth(8 / per_octave * i - 4 / per_octave) : bound_of_eighth(0);
 	return middle < max_ns ? middle : max_ns;
 }
+
+/* Relaxed throughout: counts are facts of their own, and a copy derives its total from them. */
+void vt_intervals_add(struct vt_intervals *intervals, unsigned n, uint64_t ns)
+{
+	unsigned bucket = vt_histogram_fine(ns);
+	uint64_t max = atomic_load_explicit(&intervals->max_ns, memory_order_relaxed);
+
+	if (n == VT_COARSE)
+		bucket = vt_histogram_coarse_of(bucket);
+	atomic_fetch_add_explicit(&vt_counts(intervals)[bucket], 1, memory_order_relaxed);
+	while (ns > max &&
+	       !atomic_compare_exchange_weak_explicit(&intervals->max_ns, &max, ns,
+						      memory_order_relaxed,
+						      memory_order_relaxed))
+		continue;
+}
+
+/*
+ * begun is raised before the pulse word changes and done after all is in place, both with release:
+ * a reader that acquired any of the new words sees that an edge is under way.
+ */
+bool vt_intervals_pulse_first(struct vt_intervals *intervals, _Atomic uint64_t *pulse,
+			      uint64_t now_ns)
+{
+	uint64_t rest, none = 0;
+	bool first;
+
+	atomic_fetch_add_explicit(&intervals->begun, 1, memory_order_acq_rel);
+	first = atomic_exchange_explicit(pulse, now_ns, memory_order_acq_rel) == 0;
+	if (first) {
+		rest = atomic_exchange_explicit(&intervals->rest_ns, 0, memory_order_acq_rel);
+		if (rest && now_ns > rest)
+			atomic_fetch_add_explicit(&intervals->gaps_ns, now_ns - rest,
+						  memory_order_release);
+		(void)atomic_compare_exchange_strong_explicit(&intervals->first_ns, &none,
+							      now_ns, memory_order_release,
+							      memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit(&intervals->done, 1, memory_order_release);
+	return first;
+}
+
+void vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse)
+{
+	uint64_t last = atomic_load_explicit(pulse, memory_order_relaxed);
+
+	/* Before pulse turns 0, so that no reader finds neither. */
+	if (last)
+		atomic_store_explicit(&intervals->rest_ns, last, memory_order_release);
+	last = atomic_exchange_explicit(pulse, 0, memory_order_acq_rel);
+	if (last)
+		atomic_store_explicit(&intervals->rest_ns, last, memory_order_release);
+}
+
+uint64_t vt_intervals_sum(const struct vt_intervals *intervals, const _Atomic uint64_t *pulse)
+{
+	uint64_t sum = 0;
+	unsigned tries;
+
+	for (tries = 0; tries < 100; tries++) {
+		uint32_t done = atomic_load_explicit(&intervals->done, memory_order_acquire);
+		uint64_t first = atomic_load_explicit(&intervals->first_ns,
+						      memory_order_acquire);
+		uint64_t gaps = atomic_load_explicit(&intervals->gaps_ns,
+						     memory_order_acquire);
+		uint64_t last = atomic_load_explicit(pulse, memory_order_acquire);
+		uint64_t rest = atomic_load_explicit(&intervals->rest_ns,
+						     memory_order_acquire);
+
+		last = last ? last : rest;
+		sum = last > first + gaps ? last - first - gaps : 0;
+		if ((last || !first) &&
+		    atomic_load_explicit(&intervals->begun, memory_order_acquire) == done)
+			break;
+	}
+	return sum;
+}
+
+void vt_tally_add(struct vt_tally *tally, unsigned bucket, uint64_t count, uint64_t sum_ns)
+{
+	if (count)
+		atomic_fetch_add_explicit(&tally->counts[bucket], count, memory_order_relaxed);
+	if (sum_ns)
+		atomic_fetch_add_explicit(&tally->sum_ns, sum_ns, memory_order_relaxed);
+}

@@ -13,6 +13,7 @@
 
 #include "layout.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 unsigned vt_histogram_fine(uint64_t ns);
@@ -31,5 +32,29 @@ uint64_t vt_histogram_bound(unsigned i, unsigned n);
  */
 uint64_t vt_histogram_quantile(const uint64_t *counts, unsigned n, unsigned permille,
 			       uint64_t max_ns);
+
+/* The counts that follow. */
+static inline _Atomic uint64_t *vt_counts(struct vt_intervals *intervals)
+{
+	return (_Atomic uint64_t *)(void *)(intervals + 1);
+}
+
+/* One interval that ended. */
+void vt_intervals_add(struct vt_intervals *intervals, unsigned n, uint64_t ns);
+
+/*
+ * A pulse that found none before it: pulsing begins, for the first time or after a rest.
+ * Return: false if another thread was first.
+ */
+bool vt_intervals_pulse_first(struct vt_intervals *intervals, _Atomic uint64_t *pulse,
+			      uint64_t now_ns);
+
+/* Pulsing rests. */
+void vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse);
+
+/* The sum of all intervals; @pulse is the heartbeat's word of that name. */
+uint64_t vt_intervals_sum(const struct vt_intervals *intervals, const _Atomic uint64_t *pulse);
+
+void vt_tally_add(struct vt_tally *tally, unsigned bucket, uint64_t count, uint64_t sum_ns);
 
 #endif

@@ -157,6 +157,8 @@ struct vt_group_slot {
 	struct vt_tally lateness; /* of all members, by how much a pulse was late */
 	_Atomic uint64_t missed;  /* of members that are gone */
 	_Atomic uint64_t stalls;  /* of all members */
+	_Atomic uint32_t folds; /* odd while a member moves from the living to the closed */
+	_Atomic uint32_t reserved;
 };
 
 struct vt_part_slot {

@@ -13,6 +13,7 @@
 #include "registry.h"
 
 #include <poll.h>
+#include <signal.h>
 
 /* What main has the monitor do beside judging; all of it in the monitor's thread or a step. */
 struct vt_monitor_work {
@@ -25,6 +26,9 @@ struct vt_monitor_work {
 		      uint64_t now_ns);
 };
 
+/* The room. Return: 0; -ENOMEM. */
+int vt_monitor_make(vitals_registry *registry) VT_REQUIRES(registry->lock);
+
 /* @work is static. Return: 0; -ENOMEM. */
 int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work);
 
@@ -33,5 +37,13 @@ int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *wor
  * before the last.
  */
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns);
+
+/* The thread. Return: 0; -EALREADY; -EAGAIN, -EPERM, -ENOMEM. */
+int vt_monitor_start(vitals_registry *registry);
+/* Return: 0, also if it did not run; -EDEADLK from itself. */
+int vt_monitor_stop(vitals_registry *registry);
+
+/* A thread of ours: every signal blocked, a name, a small stack. Return: 0 or a negative errno. */
+int vt_helper_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
 
 #endif

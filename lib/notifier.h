@@ -12,8 +12,11 @@
 
 #include "registry.h"
 
-/* Starts it if it does not run. Return: 0; -EAGAIN, -ENOMEM. */
+/* Starts it if it does not run. Return: 0; -EAGAIN, -EPERM, -ENOMEM. */
 int vt_notifier_start(vitals_registry *registry);
+
+/* Waits for the running callback. Return: 0, also if it did not run; -EDEADLK from itself. */
+int vt_notifier_stop(vitals_registry *registry);
 
 /* It has something to do. Async-signal-safe. */
 void vt_notifier_wake(vitals_registry *registry);

@@ -22,6 +22,7 @@
 #include <pthread.h>
 
 #define VT_SEGMENTS 64
+#define VT_ROOMS 8
 
 /* What is taken and given back: a slot, or a pair of them, and the private record beside it. */
 enum vt_pool {
@@ -40,8 +41,8 @@ enum vt_pool {
  * its name's chain (names.c).
  */
 struct vt_link {
-	uint32_t next;  /* index + 1 */
-	uint32_t stamp; /* of a free one: the turn under which it was given back */
+	uint32_t next;
+	uint32_t stamp; /* free: the turn under which it was given back; living: a hint, names.c */
 };
 
 /* Bytes of a private record; what it is, the room that owns it knows, and asserts that it fits. */
@@ -51,6 +52,7 @@ struct vt_link {
 
 struct vt_pool_state {
 	unsigned char *records[VT_SPANS]; /* by span */
+	uint32_t counts[VT_SPANS];
 	uint32_t capacity;
 	uint32_t free_first; /* index + 1; a queue, oldest first */
 	uint32_t free_last;
@@ -82,6 +84,7 @@ struct vitals_registry {
 	struct vt_root *root; /* set once the first segment is there */
 	uint64_t id;
 	_Atomic uint32_t refs;  /* holders of the whole: its maker, and what outlives it */
+	_Atomic uint32_t ready; /* the first segment is there */
 	_Atomic uint32_t epoch; /* changes when a forked child gives up what it inherited */
 	_Atomic uint32_t run;   /* enum vt_run */
 	_Atomic uint32_t turns; /* odd while a turn looks at slots */
@@ -89,6 +92,7 @@ struct vitals_registry {
 	uint32_t reserve;       /* slots asked for ahead */
 
 	_Atomic uint32_t wake; /* changes when the monitor has something to do now */
+	bool fork_locked;      /* prepare holds lock */
 	_Atomic int wake_fd;   /* what it polls beside the host's descriptors; -1: it waits on wake */
 
 	/* guarded by lock */
@@ -96,10 +100,14 @@ struct vitals_registry {
 	uint32_t n_segments;
 	struct vt_pool_state pools[VT_POOLS];
 	struct vt_names names;
-	vitals_registry *next; /* guarded by registry.c's list lock */
+	struct vt_room {
+		void *at;
+		size_t size;
+	} rooms[VT_ROOMS];
+	uint32_t n_rooms;
+	vitals_registry *next; /* fork.c's */
 
 	/* What the rooms above keep here; each belongs to the room it is named after. */
-	struct vt_heartbeats *heartbeats;
 	struct vt_monitor *monitor;
 	struct vt_main *main;
 	struct vt_changes *changes;
@@ -115,6 +123,8 @@ int vt_registry_get(vitals_registry *registry, vitals_registry **ret);
 
 /* The same, but nothing is made: NULL if it was never used. For reading. */
 vitals_registry *vt_registry_peek(vitals_registry *registry);
+
+bool vt_registry_ready(const vitals_registry *registry);
 
 vitals_registry *vt_registry_ref(vitals_registry *registry);
 vitals_registry *vt_registry_unref(vitals_registry *registry);
@@ -173,9 +183,8 @@ static inline void vt_slot_close(_Atomic uint32_t *gen)
 }
 
 /*
- * A room's private state, made at first use: @size zero bytes, kept until the registry goes.
- * Return: the state; NULL without memory.
+ * A room's private state: @size zero bytes, kept until the registry goes. Return: NULL without memory.
  */
-void *vt_registry_room(vitals_registry *registry, size_t size);
+void *vt_registry_room(vitals_registry *registry, size_t size) VT_REQUIRES(registry->lock);
 
 #endif

@@ -28,4 +28,7 @@ int vt_snapshot_late_new(vitals_registry *registry, uint32_t room, uint64_t now_
  */
 bool vt_snapshot_late_add(vitals_snapshot *snapshot, uint32_t member, uint32_t gen);
 
+/* Does it hold just late rows? */
+bool vt_snapshot_is_late(const vitals_snapshot *snapshot);
+
 #endif

@@ -62,4 +62,23 @@ uint64_t vt_not_watched(const struct vt_tick *tick, uint64_t now_ns);
 struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tick,
 			   uint64_t now_ns);
 
+/* What the process as a whole is judged by. */
+struct vt_standing {
+	uint32_t critical[VT_STATES];
+	uint32_t informative[VT_STATES];
+	uint32_t parts;
+	uint32_t parts_ready;
+	uint64_t not_watched_ns;
+	bool quitting;
+	bool off;
+};
+
+/* All of it but the counts by state, from the root and the parts of a view. */
+struct vt_view;
+void vt_standing_of(const struct vt_view *view, struct vt_standing *standing);
+
+uint32_t vt_standing_health(const struct vt_standing *standing); /* enum vitals_health */
+bool vt_standing_live(const struct vt_standing *standing);
+bool vt_standing_ready(const struct vt_standing *standing);
+
 #endif

@@ -53,6 +53,8 @@ int vt_view_add(struct vt_view *view, struct vt_segment *segment, size_t size)
 
 		if (n == VT_SPANS)
 			return -ENOSPC;
+		if (array->kind == VT_KIND_ROOT)
+			view->head = segment;
 		view->spans[array->kind][n] =
 			(struct vt_span){ .base = (unsigned char *)segment + array->offset,
 					  .first = array->first,
@@ -83,6 +85,11 @@ void *vt_view_slot(const struct vt_view *view, enum vt_kind kind, uint32_t index
 struct vt_root *vt_view_root(const struct vt_view *view)
 {
 	return vt_view_slot(view, VT_KIND_ROOT, 0);
+}
+
+const struct vt_segment *vt_view_head(const struct vt_view *view)
+{
+	return view->head;
 }
 
 uint32_t vt_view_used(const struct vt_view *view, enum vt_kind kind)

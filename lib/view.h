@@ -26,6 +26,7 @@ struct vt_span {
 };
 
 struct vt_view {
+	const struct vt_segment *head;
 	_Atomic uint32_t n_spans[VT_KINDS];
 	struct vt_span spans[VT_KINDS][VT_SPANS];
 };
@@ -41,6 +42,9 @@ void *vt_view_slot(const struct vt_view *view, enum vt_kind kind, uint32_t index
 
 /* Return: the root; NULL in a view without one. */
 struct vt_root *vt_view_root(const struct vt_view *view);
+
+/* Return: the head of the segment that holds the root. */
+const struct vt_segment *vt_view_head(const struct vt_view *view);
 
 /* Slots ever used of a kind are below this, and have an address. */
 uint32_t vt_view_used(const struct vt_view *view, enum vt_kind kind);

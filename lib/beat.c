@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "heartbeat.h"
+
+#include "clock.h"
+#include "histogram.h"
+
+#include <errno.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#undef vitals_heartbeat_touch
+
+#define NS_PER_S 1000000000u
+
+/* Relaxed, here and below: a beat is a fact of its own and publishes nothing else. */
+static bool closed(const struct vt_hot *hot)
+{
+	return atomic_load_explicit(&hot->flags, memory_order_relaxed) & VT_HB_CLOSED;
+}
+
+/* The slow part of a pulse: it came after its interval. */
+static void pulse_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t interval_ns)
+{
+	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
+	struct vt_group_slot *group;
+	uint64_t missed = ns / interval_ns - 1;
+
+	group = vt_slot(heartbeat->registry, VT_KIND_GROUP,
+			atomic_load_explicit(&cold->group, memory_order_relaxed));
+	vt_tally_add(&group->lateness,
+		     vt_histogram_coarse_of(vt_histogram_fine(ns - interval_ns)), 1,
+		     ns - interval_ns);
+	if (missed)
+		atomic_fetch_add_explicit(heartbeat->intervals ? &heartbeat->intervals->missed :
+								 &group->missed,
+					  missed, memory_order_relaxed);
+}
+
+int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	struct vt_intervals *intervals = heartbeat->intervals;
+	uint64_t before, interval_ns;
+
+	if (closed(hot))
+		return -ECANCELED;
+	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns), memory_order_relaxed);
+	before = atomic_load_explicit(&hot->pulse, memory_order_relaxed);
+	if (!before && intervals && vt_intervals_pulse_first(intervals, &hot->pulse, now_ns))
+		return 0;
+	before = atomic_exchange_explicit(&hot->pulse, now_ns, memory_order_relaxed);
+	if (!before)
+		return 0;
+
+	/* Another thread's pulse may have been a little ahead. */
+	before = now_ns > before ? now_ns - before : 0;
+	if (intervals)
+		vt_intervals_add(intervals, vt_heartbeat_buckets(hot), before);
+	interval_ns = atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	/* 0 only in a forked child, whose copy of the slot is empty. */
+	if (before > interval_ns && interval_ns)
+		pulse_late(heartbeat, before, interval_ns);
+	return 0;
+}
+
+int vitals_heartbeat_pulse(vitals_heartbeat *heartbeat)
+{
+	if (!heartbeat)
+		return -ECANCELED;
+	return vt_heartbeat_pulse_at(heartbeat, vt_clock_now());
+}
+
+void vitals_heartbeat_touch(vitals_heartbeat *heartbeat)
+{
+	vitals_heartbeat_touch_inline(heartbeat);
+}
+
+int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+
+	if (closed(hot))
+		return -ECANCELED;
+	if (heartbeat->intervals)
+		vt_intervals_rest(heartbeat->intervals, &hot->pulse);
+	else
+		atomic_store_explicit(&hot->pulse, 0, memory_order_relaxed);
+	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns) | VT_BEAT_IDLE,
+			      memory_order_relaxed);
+	return 0;
+}
+
+int vitals_heartbeat_idle(vitals_heartbeat *heartbeat)
+{
+	if (!heartbeat)
+		return -ECANCELED;
+	return vt_heartbeat_idle_at(heartbeat, vt_clock_now());
+}
+
+
+/* Is the number still the timer that was made for this heartbeat? Its period says so. */
+static bool due_fd_ours(const vitals_heartbeat *heartbeat, int fd)
+{
+	uint64_t interval_ns = atomic_load_explicit(&vt_heartbeat_hot(heartbeat)->interval_ns,
+						    memory_order_relaxed);
+	struct itimerspec is;
+
+	return timerfd_gettime(fd, &is) == 0 &&
+	       (uint64_t)is.it_interval.tv_sec == interval_ns / NS_PER_S &&
+	       (uint64_t)is.it_interval.tv_nsec == interval_ns % NS_PER_S;
+}
+
+static void due_fd_arm(const vitals_heartbeat *heartbeat, int fd)
+{
+	uint64_t interval_ns = atomic_load_explicit(&vt_heartbeat_hot(heartbeat)->interval_ns,
+						    memory_order_relaxed);
+	struct itimerspec is = { .it_interval = vt_clock_timespec(interval_ns),
+				 .it_value = vt_clock_timespec(interval_ns) };
+
+	(void)timerfd_settime(fd, 0, &is, NULL);
+}
+
+int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	uint64_t beat = atomic_load_explicit(&hot->beat, memory_order_relaxed);
+	uint64_t interval_ns = atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	int saved = errno, fd;
+
+	if ((beat & VT_BEAT_MASK) != VT_BEAT_STARTING && !closed(hot) &&
+	    now_ns < VT_BEAT_NS(beat) + interval_ns)
+		return 0;
+	/* Acquire pairs with the exchange in vitals_heartbeat_due_fd(). */
+	fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
+	if (fd >= 0 && vt_heartbeat_current(heartbeat) && due_fd_ours(heartbeat, fd))
+		due_fd_arm(heartbeat, fd);
+	errno = saved;
+	return 1;
+}
+
+int vitals_heartbeat_due(vitals_heartbeat *heartbeat)
+{
+	return heartbeat ? vt_heartbeat_due_at(heartbeat, vt_clock_now()) : 0;
+}
+
+int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
+{
+	int fd, none = -1;
+
+	if (!heartbeat)
+		return -EINVAL;
+	if (!vt_heartbeat_current(heartbeat) || closed(vt_heartbeat_hot(heartbeat)))
+		return -ECANCELED;
+	fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
+	if (fd >= 0)
+		return fd;
+	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	due_fd_arm(heartbeat, fd);
+	/* Release publishes an armed timer; another thread may have been first. */
+	if (!atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &none, fd,
+						     memory_order_acq_rel,
+						     memory_order_acquire)) {
+		(void)close(fd);
+		return none;
+	}
+	return fd;
+}
+
+void vt_heartbeat_due_fd_close(vitals_heartbeat *heartbeat)
+{
+	int fd = atomic_exchange_explicit(&heartbeat->due_fd, -1, memory_order_acq_rel);
+	int saved = errno;
+
+	if (fd >= 0 && due_fd_ours(heartbeat, fd))
+		(void)close(fd);
+	errno = saved;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Harness
+ *
+ * What every test program shares: running its suite, checks in worker threads, files that
+ * live for one test.
+ */
+
+#ifndef HARNESS_H
+#define HARNESS_H
+
+#include <check.h>
+#include <stddef.h>
+
+/*
+ * Runs the suite and frees it. CK_RUN_SUITE, CK_RUN_CASE, CK_FORK, CK_VERBOSITY and
+ * CK_DEFAULT_TIMEOUT are honoured. Returns what main is to return.
+ */
+int run_suite(Suite *suite);
+
+/*
+ * A check in a thread that is not the test's main one, where a failed ck_assert would leave by
+ * longjmp or _exit. It only records, goes on, and is true when the condition is. The main thread
+ * calls worker_checks_passed() once the workers are done, or has it as a teardown.
+ */
+#define worker_check(condition)                                                          \
+	worker_check_at((condition) ? 1 : 0, #condition, __FILE__, __LINE__)
+
+int worker_check_at(int passed, const char *condition, const char *file, int line);
+unsigned worker_failures(void);
+void worker_checks_passed(void);
+
+/* A directory of the test's own below $TMPDIR. */
+#define TEMP_PATH_MAX 256
+
+void temp_dir_make(char ret_path[TEMP_PATH_MAX]);
+/* With everything in it; an empty path does nothing. */
+void temp_dir_remove(const char *path);
+
+/* Whole files; a failure fails the test. What is read is followed by a 0 and freed by the caller. */
+char *file_read(const char *path, size_t *ret_size);
+void file_write(const char *path, const void *data, size_t size);
+
+/* Reads tests/golden/NAME of the source tree; the caller frees it. */
+char *golden_read(const char *name, size_t *ret_size);
+
+/* How many descriptors the process has open: the same before and after, or something leaks. */
+int fd_count(void);
+
+#endif
