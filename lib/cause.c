@@ -5,6 +5,8 @@
 #include "options.h"
 #include "text.h"
 
+#include <errno.h>
+
 static struct vt_cause_slot *cause_slot(const vitals_registry *registry, uint32_t cause)
 {
 	return (struct vt_cause_slot *)vt_slot(registry, VT_KIND_CAUSE, cause - 1);
@@ -117,5 +119,5 @@ int vitals_quitter_cause(const vitals_quitter *quitter, struct vitals_cause *ret
 		if (index)
 			cause_load(quitter, index, &cause);
 	}
-	return vt_record_fill(ret, &cause, (uint32_t)sizeof(cause));
+	return vt_record_store(ret, &cause, sizeof(cause));
 }

@@ -52,9 +52,6 @@ struct vitals_thread {
 	uint32_t over_next; /* a hold's: the next hold */
 	uint32_t kick_next;
 	uint32_t call_next;
-	uint64_t reserved;
-	uint32_t hint; /* these two: names.c */
-	uint32_t named;
 };
 
 _Static_assert(sizeof(struct vitals_thread) <= VT_RECORD_MEMBER, "a member's record fits");

@@ -31,20 +31,14 @@ int vt_tree_get(vitals_registry *registry)
 {
 	struct vt_tree *tree;
 
-	vt_lock(&registry->lock);
-	tree = registry->tree;
-	vt_unlock(&registry->lock);
-	if (tree)
+	if (registry->tree)
 		return 0;
 	tree = (struct vt_tree *)vt_registry_room(registry, sizeof(*tree));
 	if (!tree)
 		return -ENOMEM;
 	/* Relaxed: nobody else has it yet. */
 	atomic_store_explicit(&tree->wake_fd, -1, memory_order_relaxed);
-	vt_lock(&registry->lock);
-	if (!registry->tree)
-		registry->tree = tree; /* consumed; a second one stays with the registry, unused */
-	vt_unlock(&registry->lock);
+	registry->tree = tree;
 	return 0;
 }
 

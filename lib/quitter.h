@@ -33,8 +33,6 @@ struct vitals_quitter {
 	uint32_t told_next;  /* index + 1: the next that the same request told */
 	uint32_t first_hold; /* index + 1 */
 	uint32_t bits;
-	uint32_t hint;  /* these two: names.c */
-	uint32_t named;
 };
 
 _Static_assert(sizeof(struct vitals_quitter) <= VT_RECORD_QUITTER, "a quitter's record fits");
@@ -55,6 +53,8 @@ struct vt_tree {
 	uint32_t departed; /* members that are no longer waited for, since main was made */
 	/* How a request to the main quitter begins; set by main, called with no lock held. */
 	int (*begin)(vitals_registry *registry, const struct vitals_cause *cause);
+	/* Starts what calls callbacks; the same. */
+	void (*caller)(vitals_registry *registry);
 };
 
 /* How many words are remembered to be woken after the lock is released. */
@@ -105,7 +105,7 @@ static inline vitals_quitter *vt_quitter_at(const vitals_registry *registry, uin
 bool vt_quitter_told(const vitals_quitter *quitter);
 
 /* The tree's state in the registry, made at first use. Return: 0; -ENOMEM. */
-int vt_tree_get(vitals_registry *registry);
+int vt_tree_get(vitals_registry *registry) VT_REQUIRES(registry->lock);
 
 /*
  * A node under @parent, NULL: a root, with one reference for its handle. @stage: of a root's child.

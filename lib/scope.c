@@ -40,7 +40,7 @@ int vitals_quitter_new(vitals_quitter *parent, const char *name,
 	*ret = NULL;
 	if (!parent || !vt_name_good(name))
 		return -EINVAL;
-	r = vt_options_load(&mine, (uint32_t)sizeof(mine), options);
+	r = vt_options_load(&mine, sizeof(mine), options);
 	if (r)
 		return r;
 	registry = parent->registry;

@@ -37,13 +37,15 @@ uint32_t vt_signals_note_at(struct vt_requests *requests, int signo, unsigned ev
 {
 	vitals_registry *registry = requests->registry;
 	struct vt_sender *sender = &requests->senders[event];
-	/* Relaxed: facts of their own; a racing twin of this handler is one request or the next. */
-	uint64_t last_ns = atomic_exchange_explicit(&table[signo].last_ns, now_ns,
-						    memory_order_relaxed);
+	/* Relaxed: facts of their own; of two handlers that race, the exchange lets one on. */
+	uint64_t last_ns = atomic_load_explicit(&table[signo].last_ns, memory_order_relaxed);
 	uint64_t bit = (uint64_t)1 << event;
 	uint32_t request;
 
-	if (last_ns && now_ns - last_ns < VT_SAME_REQUEST_NS)
+	if (last_ns && now_ns < last_ns + VT_SAME_REQUEST_NS)
+		return 0;
+	if (!atomic_compare_exchange_strong_explicit(&table[signo].last_ns, &last_ns, now_ns,
+						     memory_order_relaxed, memory_order_relaxed))
 		return 0;
 	if (!(atomic_fetch_or_explicit(&requests->seen, bit, memory_order_relaxed) & bit)) {
 		atomic_store_explicit(&sender->pid, pid, memory_order_relaxed);
@@ -69,16 +71,20 @@ uint32_t vt_signals_note_at(struct vt_requests *requests, int signo, unsigned ev
 	return request;
 }
 
-/* The handler that was there before ours goes on; in a forked child, its default does. */
-static void chain(int signo, siginfo_t *info, void *context)
+static bool ours(const struct sigaction *action);
+
+/* The handler that was there before ours goes on; its default does if nobody here @taken it. */
+static void chain(int signo, siginfo_t *info, void *context, bool taken)
 {
+	struct sigaction now;
+
 	const struct sigaction *before = &table[signo].before;
 
 	if (before->sa_flags & SA_SIGINFO) {
 		before->sa_sigaction(signo, info, context);
 	} else if (before->sa_handler == SIG_DFL) {
-		/* Relaxed: written before any fork. */
-		if (atomic_load_explicit(&owner_pid, memory_order_relaxed) != getpid()) {
+		/* As in a forked child, whose parent's shutdown is none of its business. */
+		if (!taken && !sigaction(signo, NULL, &now) && ours(&now)) {
 			(void)sigaction(signo, before, NULL);
 			(void)raise(signo); /* comes when this handler has returned */
 		}
@@ -92,12 +98,15 @@ static void handle(int signo, siginfo_t *info, void *context)
 	int saved = errno;
 	struct vt_requests *requests;
 	uint32_t request = 0;
+	bool taken;
 
 	/* Sequentially consistent: counted before requests is read; vt_signals_remove() clears
 	 * requests before it looks at the count. */
 	atomic_fetch_add_explicit(&inside, 1, memory_order_seq_cst);
 	requests = atomic_load_explicit(&table[signo].requests, memory_order_seq_cst);
-	if (requests && atomic_load_explicit(&owner_pid, memory_order_relaxed) == getpid()) {
+	/* Relaxed: written before the handler was installed, and by a fork's child alone. */
+	taken = requests && atomic_load_explicit(&owner_pid, memory_order_relaxed) == getpid();
+	if (taken) {
 		bool sent = info->si_code <= 0; /* by a process; else the kernel did */
 
 		request = vt_signals_note_at(
@@ -110,7 +119,7 @@ static void handle(int signo, siginfo_t *info, void *context)
 	atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
 	if (request >= 3)
 		_exit(128 + signo);
-	chain(signo, info, context);
+	chain(signo, info, context, taken);
 	errno = saved;
 }
 
@@ -126,13 +135,14 @@ static void forked(void)
 		const struct vt_requests *requests =
 			atomic_load_explicit(&table[i].requests, memory_order_relaxed);
 
+		if (!requests)
+			continue;
 		/* Handles that went on (nothing was started yet) take their signals along. */
-		if (requests &&
-		    atomic_load_explicit(&requests->registry->run, memory_order_relaxed) !=
-			    VT_RUN_FORKED) {
+		if (atomic_load_explicit(&requests->registry->run, memory_order_relaxed) !=
+		    VT_RUN_FORKED)
 			atomic_store_explicit(&owner_pid, (int)getpid(), memory_order_relaxed);
-			return;
-		}
+		else
+			atomic_store_explicit(&table[i].requests, NULL, memory_order_relaxed);
 	}
 }
 

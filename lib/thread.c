@@ -63,7 +63,7 @@ bool vt_thread_is_inside(vitals_quitter *quitter)
 static int options_take(struct vitals_thread_options *mine,
 			const struct vitals_thread_options *options)
 {
-	int r = vt_options_load(mine, (uint32_t)sizeof(*mine), options);
+	int r = vt_options_load(mine, sizeof(*mine), options);
 
 	if (r)
 		return r;

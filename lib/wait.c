@@ -192,6 +192,8 @@ int vitals_thread_on_quit(vitals_thread *self, void (*unblock)(void *user), void
 		return -EINVAL;
 	if (!vt_registry_current(self->registry, self->epoch))
 		return 0;
+	if (unblock)
+		self->registry->tree->caller(self->registry);
 	r = vt_unblock_set(self, unblock, user);
 	if (!r && unblock && vt_member_told_armed(self))
 		vt_unblock_call(self);
