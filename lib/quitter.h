@@ -50,7 +50,7 @@ struct vt_tree {
 	uint32_t kick_first; /* index + 1: told, but still in a condition wait */
 	uint32_t call_first; /* index + 1: told, callback not run yet */
 	uint32_t n_shutdowns;
-	uint32_t departed; /* members that are no longer waited for, since main was made */
+	uint32_t departed; /* members that have ended since main was made, or one was abandoned */
 	/* How a request to the main quitter begins; set by main, called with no lock held. */
 	int (*begin)(vitals_registry *registry, const struct vitals_cause *cause);
 	/* Starts what calls callbacks; the same. */

@@ -236,7 +236,8 @@ static void abandon_locked(vitals_registry *registry, vitals_thread *member, uin
 	vt_member_tell(registry, member, now_ns, told);
 	vt_member_uncount(registry, member, now_ns, told);
 	member->bits &= ~VT_MEMBER_DEAD;
-	registry->tree->departed++;
+	/* It has not returned: a replacement may be about to be forked. */
+	registry->tree->departed = 0;
 }
 
 int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id)
