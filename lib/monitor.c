@@ -142,6 +142,11 @@ static void worst_insert(struct gathered *g, uint64_t rank, uint32_t index, uint
 	g->worst[at] = (struct worst){ rank, index, gen };
 }
 
+static bool quiet(uint32_t state)
+{
+	return state == VITALS_SILENT || state == VITALS_STUCK;
+}
+
 /* What the monitor remembers of a heartbeat, for itself and for readers. */
 static void cold_remember(vitals_registry *registry, struct vt_cold *cold,
 			  const struct vt_sign *sign, const struct vt_verdict *verdict,
@@ -157,15 +162,13 @@ static void cold_remember(vitals_registry *registry, struct vt_cold *cold,
 	atomic_store_explicit(&cold->seen, verdict->beat_ns, memory_order_release);
 	atomic_store_explicit(&cold->seen_paused_ns, verdict->paused_ns, memory_order_release);
 	atomic_store_explicit(&cold->state, verdict->state, memory_order_release);
-	if (verdict->state == VITALS_SILENT && sign->state != VITALS_SILENT &&
-	    sign->state != VITALS_STUCK) {
+	if (quiet(verdict->state) && !quiet(sign->state)) {
 		group = vt_slot(registry, VT_KIND_GROUP,
 				atomic_load_explicit(&cold->group, memory_order_relaxed));
 		atomic_fetch_add_explicit(&group->stalls, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&cold->stalls, 1, memory_order_release);
 	}
-	if ((sign->state == VITALS_SILENT || sign->state == VITALS_STUCK) &&
-	    verdict->state != VITALS_SILENT && verdict->state != VITALS_STUCK)
+	if (quiet(sign->state) && !quiet(verdict->state))
 		atomic_fetch_add_explicit(&cold->stalled_ns,
 					  tick->at_ns - cold->changed_ns,
 					  memory_order_release);

@@ -198,6 +198,23 @@ START_TEST(steps_in_the_future_do_not_spare_anybody_after_a_start)
 }
 END_TEST
 
+START_TEST(stuck_at_once_is_a_stall_too)
+{
+	struct vitals_heartbeat_options options;
+	vitals_heartbeat *heartbeat;
+
+	VITALS_INIT(&options);
+	options.stuck_ns = T + 1;
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "worker", T, &options, now, &heartbeat),
+			 0);
+	step(0);
+	while (state_of(heartbeat) != VITALS_STUCK)
+		step(VITALS_MS(25));
+	ck_assert_uint_eq(atomic_load(&vt_heartbeat_cold(heartbeat)->stalls), 1);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 /*
  * Random schedules of all that can happen, in virtual time, against a naive model: it knows when
  * the process really ran, and what it holds against a heartbeat is only that.
@@ -478,6 +495,7 @@ int main(void)
 	tcase_add_test(tc, a_monitor_that_is_always_late_still_tells);
 	tcase_add_test(tc, a_pause_before_the_start_is_no_credit_after_it);
 	tcase_add_test(tc, steps_in_the_future_do_not_spare_anybody_after_a_start);
+	tcase_add_test(tc, stuck_at_once_is_a_stall_too);
 	tcase_add_test(tc, is_never_early_and_never_late_whatever_happens);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
