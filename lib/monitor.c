@@ -22,9 +22,8 @@ struct vt_monitor {
 	const struct vt_monitor_work *work; /* guarded by judge */
 	struct vt_tick tick;                /* guarded by judge: the line as it was written last */
 	unsigned late_turns;                /* guarded by judge: pauses in a row */
-	pthread_t thread;                   /* guarded by control */
-	struct vt_lock control;             /* start and stop, one at a time; never in a turn */
-	bool joinable;                      /* guarded by control */
+	pthread_t thread;                   /* guarded by monitor_control */
+	bool joinable;                      /* guarded by monitor_control */
 };
 
 /* What a turn gathers. */
@@ -442,9 +441,9 @@ int vt_monitor_start(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	if (r < 0)
 		return r;
-	vt_lock(&registry->monitor->control);
+	vt_lock(&registry->monitor_control);
 	r = monitor_start_controlled(registry);
-	vt_unlock(&registry->monitor->control);
+	vt_unlock(&registry->monitor_control);
 	return r;
 }
 
@@ -456,7 +455,7 @@ int vt_monitor_stop(vitals_registry *registry)
 		return 0;
 	if (running(registry) && pthread_equal(pthread_self(), monitor->thread))
 		return -EDEADLK;
-	vt_lock(&monitor->control);
+	vt_lock(&registry->monitor_control);
 	if (running(registry)) {
 		/* Release pairs with the acquire in running(). */
 		atomic_store_explicit(&registry->run, VT_RUN_STOPPED, memory_order_release);
@@ -470,6 +469,6 @@ int vt_monitor_stop(vitals_registry *registry)
 							 memory_order_acq_rel));
 		vt_changes_stop(registry, true);
 	}
-	vt_unlock(&monitor->control);
+	vt_unlock(&registry->monitor_control);
 	return 0;
 }
