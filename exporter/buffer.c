@@ -156,7 +156,7 @@ int vx_buffer_reserve(struct vx_buffer *buffer, size_t n)
 
 void vx_buffer_bytes(struct vx_buffer *buffer, const char *data, size_t n)
 {
-	if (vx_buffer_reserve(buffer, n))
+	if (n == 0 || vx_buffer_reserve(buffer, n))
 		return;
 	memcpy(buffer->data + buffer->length, data, n);
 	buffer->length += n;

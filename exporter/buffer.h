@@ -3,9 +3,9 @@
 /*
  * Buffer
  *
- * Bytes that grow, used again from one body to the next. Numbers are written by integer code,
- * so no locale can turn a point into a comma. The first failure sticks: appenders do nothing
- * after it, and who renders asks once, at the end.
+ * Bytes that grow, used again from one body to the next. Numbers are written by integer
+ * code, so no locale can turn a point into a comma. The first failure sticks: appenders
+ * do nothing after it, and who renders asks once, at the end.
  */
 
 #ifndef VX_BUFFER_H

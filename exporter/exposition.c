@@ -9,8 +9,9 @@
 static_assert(VITALS_BUCKETS_COARSE == 2 * (VX_BUCKETS - 1), "every second bucket");
 
 /*
- * 4^n seconds, exact, in the form that Go prints: Prometheus 3 rewrites le in that form at
- * ingestion, so any other would give the series another name there than in Prometheus 2.
+ * 4^n seconds, exact, in the form that Go prints: Prometheus 3 rewrites le in that form
+ * at ingestion, so any other would give the series another name there than in
+ * Prometheus 2.
  */
 static const char *const bounds[VX_BUCKETS] = {
 	"9.5367431640625e-07",

@@ -8,7 +8,8 @@
 #include "verdict.h"
 
 #define WORST_SHOWN 16u
-/* Kept free in the short body for what follows the worst: the summary names one of them. */
+/* Kept free in the short body for what follows the worst: the summary names one of them.
+ */
 #define TAIL_MAX 1024u
 
 #define AT(field) offsetof(struct vitals_process_info, field)

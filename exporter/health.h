@@ -3,9 +3,9 @@
 /*
  * Health
  *
- * Renders a look as the body of /health, in JSON: a short one for whoever asks every second,
- * a verbose one with every heartbeat, quitter and thread for whoever wants to know why.
- * docs/health.md says what each member means.
+ * Renders a look as the body of /health, in JSON: a short one for whoever asks every
+ * second, a verbose one with every heartbeat, quitter and thread for whoever wants to
+ * know why. docs/health.md says what each member means.
  */
 
 #ifndef VX_HEALTH_H

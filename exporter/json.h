@@ -3,10 +3,10 @@
 /*
  * JSON
  *
- * Writes objects to a buffer, one at a time: begun, filled, then printed and freed. A body
- * of a hundred thousand rows costs no more heap beside itself than one row, and nothing
- * nests, so nothing recurses. Durations are seconds as exact decimals, integers are whole,
- * 64 bits wide. Text is made printable UTF-8 first.
+ * Writes objects to a buffer, one at a time: begun, filled, then printed and freed. A
+ * body of a hundred thousand rows costs no more heap beside itself than one row, and
+ * nothing nests, so nothing recurses. Durations are seconds as exact decimals, integers
+ * are whole, 64 bits wide. Text is made printable UTF-8 first.
  */
 
 #ifndef VX_JSON_H

@@ -3,8 +3,9 @@
 /*
  * Prometheus
  *
- * Renders a look as the Prometheus text format 0.0.4. docs/metrics.md says what each metric
- * means. Allocates nothing once its storage has grown to the size of the exposition.
+ * Renders a look as the Prometheus text format 0.0.4. docs/metrics.md says what each
+ * metric means. Allocates nothing once its storage has grown to the size of the
+ * exposition.
  */
 
 #ifndef VX_PROMETHEUS_H

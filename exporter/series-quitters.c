@@ -55,7 +55,8 @@ static void quitter_label(struct vx_buffer *labels,
 {
 	vx_buffer_string(labels, "quitter=");
 	vx_buffer_label(labels, quitter->path);
-	/* Paths that were cut may be equal, and equal series are an error: the id differs. */
+	/* Paths that were cut may be equal, and equal series are an error: the id
+	 * differs. */
 	if (strlen(quitter->path) < VITALS_PATH_MAX - 8)
 		return;
 	vx_buffer_string(labels, ",id=\"");

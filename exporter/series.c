@@ -16,9 +16,9 @@ static uint64_t least(uint64_t a, uint64_t b)
 }
 
 /*
- * Groups come first: rules and alerts rest on totals, and a total that appears late has no 0
- * to start from. Then quitters, a quarter at most, then histograms, half of the rest at most,
- * then heartbeats: all of them, or only the worst.
+ * Groups come first: rules and alerts rest on totals, and a total that appears late has
+ * no 0 to start from. Then quitters, a quarter at most, then histograms, half of the rest
+ * at most, then heartbeats: all of them, or only the worst.
  */
 struct vx_budget vx_series_budget(const struct vx_look *look)
 {

@@ -3,8 +3,8 @@
 /*
  * Series
  *
- * The metrics that have one series a group, a heartbeat, a quitter or a readiness part, and
- * how many of each go into an exposition that may not grow beyond a number of series.
+ * The metrics that have one series a group, a heartbeat, a quitter or a readiness part,
+ * and how many of each go into an exposition that may not grow beyond a number of series.
  */
 
 #ifndef VX_SERIES_H
@@ -38,8 +38,8 @@ struct vx_budget vx_series_budget(const struct vx_look *look);
 uint64_t vx_series_alive(const struct vx_look *look);
 
 /*
- * Each gathers its rows in the empty @table, writes its families to @to, and answers how many
- * series it left out.
+ * Each gathers its rows in the empty @table, writes its families to @to, and answers how
+ * many series it left out.
  */
 uint64_t vx_series_groups(const struct vx_look *look, const struct vx_budget *budget,
 			  struct vx_table *table, struct vx_exposition *to);

@@ -4,8 +4,8 @@
  * Table
  *
  * Rows gathered in one walk and written out a family at a time, as the text format wants
- * it: one row a heartbeat (group, quitter, ...), one column a family. Escapes the labels once.
- * The storage is used again from one exposition to the next.
+ * it: one row a heartbeat (group, quitter, ...), one column a family. Escapes the labels
+ * once. The storage is used again from one exposition to the next.
  */
 
 #ifndef VX_TABLE_H
@@ -32,8 +32,8 @@ void vx_table_empty(struct vx_table *table);
 void vx_table_free(struct vx_table *table);
 
 /*
- * A new row, its labels to be appended to table->labels before the next call of the table's.
- * NULL: no memory, which labels.error remembers.
+ * A new row, its labels to be appended to table->labels before the next call of the
+ * table's. NULL: no memory, which labels.error remembers.
  */
 struct vx_row *vx_table_add(struct vx_table *table);
 void vx_table_add_done(struct vx_table *table, struct vx_row *row);

@@ -3,8 +3,8 @@
 /*
  * Verdict
  *
- * Why a process is or is not live, ready or started, and how it fares in one sentence. The
- * verdicts themselves come with the look; this puts them into words.
+ * Why a process is or is not live, ready or started, and how it fares in one sentence.
+ * The verdicts themselves come with the look; this puts them into words.
  */
 
 #ifndef VX_VERDICT_H
