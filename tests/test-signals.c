@@ -293,8 +293,10 @@ START_TEST(a_forked_child_does_not_quit_its_parent)
 		_exit(99);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+#ifndef UNDER_TSAN /* which does not let a handler raise its own signal */
 	ck_assert(WIFSIGNALED(status));
 	ck_assert_int_eq(WTERMSIG(status), SIGTERM);
+#endif
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 	ck_assert_uint_eq(service.registry->main->requests.count, 0);
 }
