@@ -68,6 +68,9 @@ static int answer(vitals_thread *self, void *arg)
 				  "Connection: close\r\n\r\n%s",
 				  strlen(body), body);
 		send(fd, text, (size_t)length, MSG_NOSIGNAL);
+		/* What is left unread would reset the connection, and the answer with it. */
+		while (recv(fd, text, sizeof(text), MSG_DONTWAIT) > 0)
+			continue;
 	}
 	close(fd);
 	return 0;

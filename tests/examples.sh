@@ -34,15 +34,22 @@ run() { # COMMAND...
 	"$@" >"$tmp/out" 2>"$tmp/err"
 }
 
+# A shell's background jobs ignore SIGINT, and the library leaves an ignored signal ignored.
 start() { # COMMAND...
-	"$@" >"$tmp/out" 2>"$tmp/err" &
+	env --default-signal=INT "$@" >"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 }
 
 stop() { # SIGNAL; the status is the program's
-	local status
+	local status i
 
 	kill -"$1" $pid
+	# What does not leave is a failure, not a wait without end.
+	for ((i = 0; i < 3000; i++)); do
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.01
+	done
+	kill -KILL $pid 2>/dev/null
 	wait $pid
 	status=$?
 	pid=
