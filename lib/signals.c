@@ -157,8 +157,9 @@ static int install(int signo)
 
 	if (sigaction(signo, NULL, &now))
 		return -EINVAL;
-	if (ours(&now))
-		return 0; /* what was before it is known */
+	/* Ours already, or below somebody's who chains to it: what was before is known. */
+	if (ours(&now) || table[signo].installed)
+		return 0;
 	if (!(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN)
 		return 0; /* nohup: it stays ignored */
 	table[signo].before = now;

@@ -121,13 +121,14 @@ static uint64_t advance(vitals_registry *registry, struct vt_main *main, uint64_
 	uint64_t reserve_ns = reserve_of(registry, main), last_ns, ready_ns;
 	bool live;
 
-	/* Acquire pairs with the handler's release: the second request. */
-	if (atomic_load_explicit(&main->requests.expired, memory_order_acquire) &&
-	    now_ns < main->deadline_ns)
-		main->deadline_ns = now_ns;
 	last_ns = main->deadline_ns > main->begun_ns + reserve_ns ?
 			  main->deadline_ns - reserve_ns :
 			  main->begun_ns;
+	/* Acquire pairs with the handler's release: the second request. */
+	if (atomic_load_explicit(&main->requests.expired, memory_order_acquire)) {
+		main->deadline_ns = now_ns < main->deadline_ns ? now_ns : main->deadline_ns;
+		last_ns = 0;
+	}
 	if (vt_main_phase(main) == VT_PHASE_BEGUN) {
 		ready_ns = vt_clock_after(main->begun_ns, main->ready_off_ns);
 		ready_ns = ready_ns < last_ns ? ready_ns : last_ns;
