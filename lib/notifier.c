@@ -85,12 +85,16 @@ static void *notifier_run(void *arg)
 	vitals_registry *registry = arg;
 	_Atomic uint32_t *word = vt_changes_word(registry);
 
-	/* Acquire pairs with the store that stops. */
-	while (atomic_load_explicit(&registry->notifier->running, memory_order_acquire)) {
-		/* Acquire: what comes after this look changes the word. */
+	for (;;) {
+		/* Acquire: what comes after this look, a stop too, changes the word. */
 		uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
-		bool busy = tell_one(registry);
+		bool busy;
 
+		/* Acquire pairs with the store that stops. */
+		if (!atomic_load_explicit(&registry->notifier->running,
+					  memory_order_acquire))
+			break;
+		busy = tell_one(registry);
 #ifdef VT_HAVE_THREADS
 		busy |= vt_thread_callbacks_run(registry);
 #endif
