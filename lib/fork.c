@@ -21,6 +21,27 @@ static enum vt_run fork_run(const vitals_registry *registry)
 	return (enum vt_run)atomic_load_explicit(&registry->run, memory_order_acquire);
 }
 
+static void fork_unsave(vitals_registry *registry)
+{
+	uint32_t i;
+
+	for (i = 0; i < registry->n_segments; i++)
+		vt_segment_unsave(&registry->segments[i]);
+}
+
+/* Return: whether the registry can go over into the child as it stands now. */
+static bool fork_save(vitals_registry *registry)
+{
+	uint32_t i;
+
+	for (i = 0; i < registry->n_segments; i++)
+		if (vt_segment_save(&registry->segments[i]) < 0) {
+			fork_unsave(registry);
+			return false;
+		}
+	return true;
+}
+
 /* Before fork: registries that go over into the child must be whole. */
 static void fork_prepare(void) VT_UNCHECKED
 {
@@ -28,17 +49,26 @@ static void fork_prepare(void) VT_UNCHECKED
 	vitals_registry *registry;
 
 	fork_listed = vt_lock_until(&list_lock, until);
-	for (registry = list; registry; registry = registry->next)
+	for (registry = list; registry; registry = registry->next) {
 		registry->fork_locked = vt_lock_until(&registry->lock, until);
+		/* It is started under the lock, so it cannot be started meanwhile. */
+		registry->fork_saved = registry->fork_locked &&
+				       fork_run(registry) == VT_RUN_NEVER &&
+				       fork_save(registry);
+	}
 }
 
 static void fork_parent(void) VT_UNCHECKED
 {
 	vitals_registry *registry;
 
-	for (registry = list; registry; registry = registry->next)
+	for (registry = list; registry; registry = registry->next) {
+		if (registry->fork_saved)
+			fork_unsave(registry);
+		registry->fork_saved = false;
 		if (registry->fork_locked)
 			vt_unlock(&registry->lock);
+	}
 	if (fork_listed)
 		vt_unlock(&list_lock);
 }
@@ -54,19 +84,32 @@ static void fork_forget(vitals_registry *registry)
 	atomic_store_explicit(&registry->run, VT_RUN_FORKED, memory_order_relaxed);
 }
 
+/* Return: whether all of it could be kept. */
+static bool fork_keep(vitals_registry *registry)
+{
+	uint32_t i;
+
+	for (i = 0; i < registry->n_segments; i++)
+		if (vt_segment_keep(&registry->segments[i]) < 0)
+			return false;
+	for (i = 0; i < registry->n_rooms; i++)
+		if (registry->rooms[i].carried)
+			registry->rooms[i].carried(registry->rooms[i].at);
+	return true;
+}
+
 static void fork_child(void)
 {
 	vitals_registry *registry;
 
 	vt_lock_reset(&list_lock);
 	for (registry = list; registry; registry = registry->next) {
-		bool keep = fork_run(registry) == VT_RUN_NEVER && registry->fork_locked;
-		uint32_t i;
+		bool kept = registry->fork_saved && fork_keep(registry);
 
-		for (i = 0; keep && i < registry->n_segments; i++)
-			keep = vt_segment_keep(&registry->segments[i]) == 0;
-		if (!keep && vt_registry_ready(registry))
+		if (!kept && vt_registry_ready(registry))
 			fork_forget(registry);
+		fork_unsave(registry);
+		registry->fork_saved = false;
 		vt_lock_reset(&registry->lock);
 		vt_lock_reset(&registry->judge);
 		vt_lock_reset(&registry->events_lock);

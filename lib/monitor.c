@@ -39,12 +39,22 @@ struct gathered {
 	} worst[VT_WORST];
 };
 
+/* In a forked child: whoever was starting it does not exist here. */
+static void monitor_carried(void *at)
+{
+	struct vt_monitor *monitor = at;
+
+	vt_lock_reset(&monitor->control);
+	monitor->joinable = false;
+}
+
 int vt_monitor_make(vitals_registry *registry)
 {
 	int r = vt_changes_make(registry);
 
 	if (r == 0 && !registry->monitor)
-		registry->monitor = vt_registry_room(registry, sizeof(struct vt_monitor));
+		registry->monitor = vt_registry_room_carried(
+			registry, sizeof(struct vt_monitor), monitor_carried);
 	return registry->monitor ? r : -ENOMEM;
 }
 

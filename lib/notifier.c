@@ -104,6 +104,22 @@ static void *notifier_run(void *arg)
 	return NULL;
 }
 
+/* In a forked child: the thread does not exist here, the callback is still wanted. */
+static void notifier_carried(void *at) VT_UNCHECKED
+{
+	struct vt_notifier *notifier = at;
+
+	/* Half a callback is none. */
+	if (!vt_trylock(&notifier->lock))
+		notifier->fn = NULL;
+	vt_lock_reset(&notifier->lock);
+	vt_lock_reset(&notifier->control);
+	notifier->joinable = false;
+	/* Relaxed: the child has one thread. */
+	atomic_store_explicit(&notifier->running, 0, memory_order_relaxed);
+	atomic_store_explicit(&notifier->calling, 0, memory_order_relaxed);
+}
+
 static int notifier_make(vitals_registry *registry)
 {
 	int r;
@@ -111,7 +127,8 @@ static int notifier_make(vitals_registry *registry)
 	vt_lock(&registry->lock);
 	r = vt_monitor_make(registry);
 	if (r == 0 && !registry->notifier) {
-		registry->notifier = vt_registry_room(registry, sizeof(struct vt_notifier));
+		registry->notifier = vt_registry_room_carried(
+			registry, sizeof(struct vt_notifier), notifier_carried);
 		r = registry->notifier ? 0 : -ENOMEM;
 	}
 	vt_unlock(&registry->lock);
@@ -142,6 +159,22 @@ int vt_notifier_start(vitals_registry *registry)
 	r = notifier_start_controlled(registry);
 	vt_unlock(&registry->notifier->control);
 	return r;
+}
+
+int vt_notifier_resume(vitals_registry *registry)
+{
+	struct vt_notifier *notifier;
+	bool wanted;
+
+	vt_lock(&registry->lock);
+	notifier = registry->notifier;
+	vt_unlock(&registry->lock);
+	if (!notifier)
+		return 0;
+	vt_lock(&notifier->lock);
+	wanted = notifier->fn;
+	vt_unlock(&notifier->lock);
+	return wanted ? vt_notifier_start(registry) : 0;
 }
 
 /* Is the calling thread the notifier, in a callback? */

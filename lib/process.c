@@ -56,7 +56,10 @@ int vitals_start(vitals_registry *registry)
 	}
 	if (r < 0)
 		return r;
-	return off(registry) ? 0 : vt_monitor_start(registry);
+	if (off(registry))
+		return 0;
+	r = vt_notifier_resume(registry);
+	return r < 0 ? r : vt_monitor_start(registry);
 }
 
 int vitals_stop(vitals_registry *registry)
