@@ -58,8 +58,13 @@ int vitals_start(vitals_registry *registry)
 		return r;
 	if (off(registry))
 		return 0;
+	r = vt_monitor_start(registry);
+	if (r < 0)
+		return r;
 	r = vt_notifier_resume(registry);
-	return r < 0 ? r : vt_monitor_start(registry);
+	if (r < 0)
+		(void)vt_monitor_stop(registry);
+	return r;
 }
 
 int vitals_stop(vitals_registry *registry)
