@@ -339,13 +339,15 @@ static void *monitor_run(void *arg)
 	vitals_registry *registry = arg;
 	struct pollfd fds[FDS_MAX];
 
-	while (running(registry)) {
+	for (;;) {
 		const struct vt_monitor_work *work;
-		/* Acquire: what is asked for after this look changes the word. */
+		/* Acquire: what is asked for after this look, a stop too, changes the word. */
 		uint32_t wake = atomic_load_explicit(&registry->wake, memory_order_acquire);
 		uint64_t now_ns = vt_clock_now(), next_ns = now_ns + TICK_MIN_NS;
 		unsigned n = 0;
 
+		if (!running(registry))
+			break;
 		/* A turn by hand may just be ending: then a little later. */
 		(void)vt_monitor_turn_at(registry, now_ns, &next_ns);
 		work = registry->monitor->work;

@@ -91,12 +91,16 @@ static void *notifier_run(void *arg)
 
 	/* Relaxed: only this thread itself looks for its own number. */
 	atomic_store_explicit(&registry->notifier->tid, vt_task_self(), memory_order_relaxed);
-	/* Acquire pairs with the store that stops. */
-	while (atomic_load_explicit(&registry->notifier->running, memory_order_acquire)) {
-		/* Acquire: what comes after this look changes the word. */
+	for (;;) {
+		/* Acquire: what comes after this look, a stop too, changes the word. */
 		uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
-		bool busy = tell_one(registry);
+		bool busy;
 
+		/* Acquire pairs with the store that stops. */
+		if (!atomic_load_explicit(&registry->notifier->running,
+					  memory_order_acquire))
+			break;
+		busy = tell_one(registry);
 		busy |= vt_thread_callbacks_run(registry);
 		if (!busy)
 			(void)vt_futex_wait(word, seen, UINT64_MAX);

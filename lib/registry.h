@@ -98,6 +98,7 @@ struct vitals_registry {
 
 	_Atomic uint32_t wake; /* changes when the monitor has something to do now */
 	bool fork_locked;      /* prepare holds lock */
+	bool fork_saved;       /* and has saved the segments, for the child to keep */
 	_Atomic int wake_fd;   /* what it polls beside the host's descriptors; -1: it waits on wake */
 
 	/* guarded by lock */
@@ -108,6 +109,7 @@ struct vitals_registry {
 	struct vt_room {
 		void *at;
 		size_t size;
+		void (*carried)(void *at);
 	} rooms[VT_ROOMS];
 	uint32_t n_rooms;
 	vitals_registry *next; /* fork.c's */
@@ -118,6 +120,7 @@ struct vitals_registry {
 	struct vt_changes *changes;
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
+	struct vt_timers *timers; /* beat.c's */
 };
 
 /*
@@ -191,5 +194,12 @@ static inline void vt_slot_close(_Atomic uint32_t *gen)
  * A room's private state: @size zero bytes, kept until the registry goes. Return: NULL without memory.
  */
 void *vt_registry_room(vitals_registry *registry, size_t size) VT_REQUIRES(registry->lock);
+
+/*
+ * The same, for state that knows of descriptors: in a forked child that keeps the registry @carried
+ * makes it apart from the parent's.
+ */
+void *vt_registry_room_carried(vitals_registry *registry, size_t size, void (*carried)(void *at))
+	VT_REQUIRES(registry->lock);
 
 #endif
