@@ -70,12 +70,12 @@ static uint64_t scaled(const vitals_registry *registry, uint64_t ns)
 	return scale == 1000 ? ns : ns / 1000 * scale;
 }
 
-/* Relaxed stores throughout: vt_slot_open() publishes them. */
+/* Release, here and below: see layout.h and vt_slot_take(). */
 static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *name,
 		     uint64_t timeout_ns, const struct vitals_heartbeat_options *o,
 		     uint64_t now_ns)
 {
-#define SET(field, value) atomic_store_explicit(&hot->field, value, memory_order_relaxed)
+#define SET(field, value) atomic_store_explicit(&hot->field, value, memory_order_release)
 	SET(beat, VT_BEAT_NS(now_ns) | VT_BEAT_STARTING);
 	SET(pulse, 0);
 	SET(flags, o->flags);
@@ -91,7 +91,7 @@ static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *
 static void cold_fill(struct vt_cold *cold, uint32_t group, uint32_t histogram,
 		      uint64_t now_ns)
 {
-#define SET(field, value) atomic_store_explicit(&cold->field, value, memory_order_relaxed)
+#define SET(field, value) atomic_store_explicit(&cold->field, value, memory_order_release)
 	SET(seen, 0);
 	SET(seen_paused_ns, 0);
 	SET(changed_ns, now_ns);
@@ -140,7 +140,8 @@ static int histogram_take(vitals_registry *registry, uint32_t flags)
 	words = sizeof(*intervals) / sizeof(*word) +
 		(flags & VITALS_COARSE_HISTOGRAM ? VT_COARSE : VT_FINE);
 	for (i = 0; i < words; i++)
-		atomic_store_explicit(&word[i], 0, memory_order_relaxed);
+		/* Release: a copy that has it sees that the slot changed hands. */
+		atomic_store_explicit(&word[i], 0, memory_order_release);
 	return (int)index + 1;
 }
 
@@ -165,6 +166,7 @@ static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 		goto fail;
 
 	hot = vt_slot(registry, VT_KIND_HOT, index);
+	vt_slot_take(&hot->gen);
 	hot_fill(registry, hot, name, timeout_ns, o, now_ns);
 	cold_fill(vt_slot(registry, VT_KIND_COLD, index), (uint32_t)group, (uint32_t)histogram,
 		  now_ns);
@@ -257,11 +259,11 @@ static void group_fold(struct vt_group_slot *group, const vitals_heartbeat *hear
 						  memory_order_relaxed),
 			     0);
 	vt_tally_add(&group->closed, 0, 0, vt_intervals_sum(intervals, &hot->pulse));
-	/* Relaxed: a count of its own; folds says when it belongs to the rest. */
+	/* Release: folds says when it belongs to the rest. */
 	atomic_fetch_add_explicit(&group->missed,
 				  atomic_load_explicit(&intervals->missed,
 						       memory_order_relaxed),
-				  memory_order_relaxed);
+				  memory_order_release);
 }
 
 static void heartbeat_close_locked(vitals_heartbeat *heartbeat, vitals_registry *registry)

@@ -292,6 +292,29 @@ START_TEST(is_dead_when_its_owner_ends_without_closing_it)
 }
 END_TEST
 
+START_TEST(buckets_are_of_the_row_they_were_asked_for)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made("first");
+	struct vitals_heartbeat_info info;
+	uint64_t counts[VITALS_BUCKETS_FINE];
+	vitals_snapshot *snapshot = NULL;
+
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE), 2);
+	vitals_heartbeat_close(heartbeat);
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE),
+			 -ENOENT);
+	vitals_heartbeat_unref(heartbeat);
+	heartbeat = heartbeat_made("second");
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE),
+			 -ENOENT);
+	snapshot = vitals_snapshot_free(snapshot);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 int main(void)
@@ -310,6 +333,7 @@ int main(void)
 	tcase_add_test(tc, a_257th_group_has_no_room);
 	tcase_add_test(tc, thousands_come_and_go_in_segments_that_stay);
 	tcase_add_test(tc, is_dead_when_its_owner_ends_without_closing_it);
+	tcase_add_test(tc, buckets_are_of_the_row_they_were_asked_for);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
