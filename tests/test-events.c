@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include "changes.h"
+#include "clock.h"
 #include "heartbeat.h"
 #include "monitor.h"
 #include "text.h"
@@ -46,6 +47,33 @@ START_TEST(an_event_is_not_told_under_the_next_ones_name)
 }
 END_TEST
 
+#define SILENT 500
+
+/* A reader that is stuck in the middle costs a turn a moment, not one for each heartbeat. */
+START_TEST(a_stuck_reader_does_not_hold_up_the_monitor)
+{
+	static vitals_heartbeat *all[SILENT];
+	uint64_t now = VITALS_S(1), before;
+	unsigned i;
+
+	for (i = 0; i < SILENT; i++)
+		ck_assert_int_eq(vt_heartbeat_new_at(registry, "a", T, NULL, now, &all[i]), 0);
+	ck_assert_int_eq(vitals_step(registry, now), 0);
+	for (i = 0; i < SILENT; i++)
+		ck_assert_int_eq(vt_heartbeat_pulse_at(all[i], now), 0);
+	vt_lock(&registry->events_lock);
+	before = vt_clock_now();
+	ck_assert_int_eq(vitals_step(registry, now + 4), 0);
+	ck_assert_uint_lt(vt_clock_now() - before, VITALS_MS(SILENT / 2));
+	vt_unlock(&registry->events_lock);
+	/* What could not be told then is told now. */
+	ck_assert_int_eq(vitals_step(registry, now + 8), 0);
+	ck_assert_uint_eq(atomic_load(&registry->root->changes), SILENT);
+	for (i = 0; i < SILENT; i++)
+		vitals_heartbeat_unref(all[i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("events");
@@ -53,6 +81,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_event_is_not_told_under_the_next_ones_name);
+	tcase_add_test(tc, a_stuck_reader_does_not_hold_up_the_monitor);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
