@@ -13,6 +13,7 @@
 
 #define TIMEOUT_MIN VITALS_MS(1)
 #define TIMEOUT_MAX VITALS_S(315360000) /* ten years */
+#define SCALED_MAX (UINT64_MAX / 8)
 #define FLAGS (VITALS_INFORMATIVE | VITALS_NO_HISTOGRAM | VITALS_COARSE_HISTOGRAM)
 #define DEFAULT_GROUP "default"
 
@@ -67,7 +68,9 @@ static uint64_t scaled(const vitals_registry *registry, uint64_t ns)
 	uint32_t scale = atomic_load_explicit(&registry->root->timeout_scale,
 					      memory_order_relaxed);
 
-	return scale == 1000 ? ns : ns / 1000 * scale;
+	if (scale == 1000)
+		return ns;
+	return ns / 1000 > SCALED_MAX / scale ? SCALED_MAX : ns / 1000 * scale;
 }
 
 /* Release, here and below: see layout.h and vt_slot_take(). */

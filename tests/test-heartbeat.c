@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define T VITALS_MS(200)
@@ -315,6 +316,27 @@ START_TEST(buckets_are_of_the_row_they_were_asked_for)
 }
 END_TEST
 
+/* Ten years times 58.495 is 2^64 ns and a little. */
+START_TEST(scaled_timeouts_do_not_wrap)
+{
+	vitals_registry *scaled;
+	vitals_heartbeat *heartbeat;
+
+	ck_assert_int_eq(setenv("VITALS_TIMEOUT_SCALE", "58.495", 1), 0);
+	ck_assert_int_eq(vitals_registry_new(0, &scaled), 0);
+	ck_assert_int_eq(unsetenv("VITALS_TIMEOUT_SCALE"), 0);
+	ck_assert_int_eq(vitals_heartbeat_new(scaled, "a", VITALS_S(315360000), NULL,
+					      &heartbeat),
+			 0);
+	ck_assert_uint_ge(atomic_load(&vt_heartbeat_hot(heartbeat)->timeout_ns),
+			  VITALS_S(315360000));
+	ck_assert_uint_ge(atomic_load(&vt_heartbeat_hot(heartbeat)->stuck_ns),
+			  atomic_load(&vt_heartbeat_hot(heartbeat)->timeout_ns));
+	vitals_heartbeat_unref(heartbeat);
+	scaled = vitals_registry_free(scaled);
+}
+END_TEST
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 int main(void)
@@ -334,6 +356,7 @@ int main(void)
 	tcase_add_test(tc, thousands_come_and_go_in_segments_that_stay);
 	tcase_add_test(tc, is_dead_when_its_owner_ends_without_closing_it);
 	tcase_add_test(tc, buckets_are_of_the_row_they_were_asked_for);
+	tcase_add_test(tc, scaled_timeouts_do_not_wrap);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
