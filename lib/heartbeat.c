@@ -322,15 +322,34 @@ static void heartbeat_end(vitals_heartbeat *heartbeat)
 
 vitals_heartbeat *vitals_heartbeat_unref(vitals_heartbeat *heartbeat)
 {
+	uint32_t refs;
+
 	if (!heartbeat || !vt_heartbeat_current(heartbeat))
 		return NULL;
-	/*
-	 * Release publishes this holder's writes; acquire, by the last, sees them all before the
-	 * slot is somebody else's.
-	 */
-	if (atomic_fetch_sub_explicit(&heartbeat->refs, 1, memory_order_acq_rel) == 1)
+	refs = atomic_load_explicit(&heartbeat->refs, memory_order_relaxed);
+	do {
+		/* An owner keeps the slot, not the heartbeat; closed before it is let go of. */
+		if ((refs & VT_HEARTBEAT_HOLDERS) == 1 && refs != 1)
+			vitals_heartbeat_close(heartbeat);
+		/*
+		 * Release publishes this holder's writes; acquire, by the last, sees them all
+		 * before the slot is somebody else's.
+		 */
+	} while (!atomic_compare_exchange_weak_explicit(&heartbeat->refs, &refs, refs - 1,
+							memory_order_acq_rel,
+							memory_order_relaxed));
+	if (refs == 1)
 		heartbeat_end(heartbeat);
 	return NULL;
+}
+
+void vt_heartbeat_disown(vitals_heartbeat *heartbeat)
+{
+	/* As in vitals_heartbeat_unref(). */
+	if (vt_heartbeat_current(heartbeat) &&
+	    atomic_fetch_sub_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER,
+				      memory_order_acq_rel) == VT_HEARTBEAT_OWNER)
+		heartbeat_end(heartbeat);
 }
 
 bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint32_t gen,

@@ -337,6 +337,24 @@ START_TEST(scaled_timeouts_do_not_wrap)
 }
 END_TEST
 
+START_TEST(the_last_unref_closes_it_though_a_thread_owns_it)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made("worker");
+	unsigned i;
+
+	ck_assert_int_eq(vitals_heartbeat_own(heartbeat), 0);
+	vitals_heartbeat_unref(heartbeat);
+	ck_assert_uint_eq(row(0).state, 99);
+	/* And its slot is not kept for as long as the thread lives. */
+	for (i = 0; i < 1000; i++) {
+		heartbeat = heartbeat_made("worker");
+		ck_assert_int_eq(vitals_heartbeat_own(heartbeat), 0);
+		vitals_heartbeat_unref(heartbeat);
+	}
+	ck_assert_uint_le(vt_view_used(&registry->view, VT_KIND_HOT), 4);
+}
+END_TEST
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 int main(void)
@@ -357,6 +375,7 @@ int main(void)
 	tcase_add_test(tc, is_dead_when_its_owner_ends_without_closing_it);
 	tcase_add_test(tc, buckets_are_of_the_row_they_were_asked_for);
 	tcase_add_test(tc, scaled_timeouts_do_not_wrap);
+	tcase_add_test(tc, the_last_unref_closes_it_though_a_thread_owns_it);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
