@@ -201,6 +201,22 @@ fail:
 	return r;
 }
 
+/* Does the monitor look too seldom for a new one, or may the turn under way have missed it? */
+static bool needs_look(vitals_registry *registry, uint64_t timeout_ns)
+{
+	/*
+	 * A read that is a write: a turn that begins after it sees the slot, and after one that was
+	 * over before it the tick is as that turn left it.
+	 */
+	uint32_t turns = atomic_fetch_add_explicit(&registry->turns, 0, memory_order_acq_rel);
+	uint64_t tick_ns = atomic_load_explicit(&registry->root->tick.tick_ns,
+						memory_order_relaxed);
+	uint64_t wants_ns = timeout_ns / VT_TICKS;
+
+	wants_ns = wants_ns < VT_TICK_MIN_NS ? VT_TICK_MIN_NS : wants_ns;
+	return wants_ns < (turns & 1u ? VT_TICK_MAX_NS : tick_ns);
+}
+
 int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t timeout_ns,
 			const struct vitals_heartbeat_options *options, uint64_t now_ns,
 			vitals_heartbeat **ret)
@@ -226,10 +242,7 @@ int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t ti
 	vt_lock(&registry->lock);
 	r = heartbeat_new_locked(registry, name, timeout_ns, &o, now_ns, ret);
 	vt_unlock(&registry->lock);
-	/* A monitor that looks too seldom for this one must look at it now. Relaxed: a hint. */
-	if (r == 0 && scaled(registry, timeout_ns) / 8 <
-			      atomic_load_explicit(&registry->root->tick.tick_ns,
-						   memory_order_relaxed))
+	if (r == 0 && needs_look(registry, scaled(registry, timeout_ns)))
 		vt_registry_wake(registry);
 	return r;
 }

@@ -10,10 +10,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define TICK_MIN_NS VITALS_MS(1)
-#define TICK_MAX_NS VITALS_S(1)
-/* Ticks in the shortest timeout. */
-#define TICKS 8
+#define TICK_MIN_NS VT_TICK_MIN_NS
+#define TICK_MAX_NS VT_TICK_MAX_NS
+#define TICKS VT_TICKS
 /* 64 of the host's, and the one that wakes. */
 #define FDS_MAX 65
 #define STACK_BYTES (256 * 1024)
@@ -201,8 +200,15 @@ static void look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 	worst_insert(g, rank_of(&verdict), index, gen);
 }
 
-static void look_at_all(vitals_registry *registry, const struct vt_tick *tick,
-			struct gathered *g)
+static uint64_t tick_length(uint64_t shortest_ns)
+{
+	uint64_t tick_ns = shortest_ns / TICKS;
+
+	tick_ns = tick_ns < TICK_MIN_NS ? TICK_MIN_NS : tick_ns;
+	return tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
+}
+
+static void look_at_all(vitals_registry *registry, struct vt_tick *tick, struct gathered *g)
 {
 	uint32_t i, n;
 
@@ -214,6 +220,14 @@ static void look_at_all(vitals_registry *registry, const struct vt_tick *tick,
 	n = vt_view_used(&registry->view, VT_KIND_HOT);
 	for (i = 0; i < n; i++)
 		look_at(registry, i, tick, g);
+	/*
+	 * From the next turn on, and readers know how far apart turns are. Before the turn is over,
+	 * for whoever registers until then wakes the monitor: it may have missed him.
+	 */
+	if (tick->tick_ns != tick_length(g->shortest_ns)) {
+		tick->tick_ns = tick_length(g->shortest_ns);
+		vt_tick_store(&registry->root->tick, tick);
+	}
 	/* Release: whoever takes a slot again does so after all that. */
 	atomic_fetch_add_explicit(&registry->turns, 1, memory_order_release);
 }
@@ -254,14 +268,6 @@ static void started_up_latch(vitals_registry *registry, const struct gathered *g
 					 memory_order_relaxed);
 }
 
-static uint64_t tick_length(uint64_t shortest_ns)
-{
-	uint64_t tick_ns = shortest_ns / TICKS;
-
-	tick_ns = tick_ns < TICK_MIN_NS ? TICK_MIN_NS : tick_ns;
-	return tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
-}
-
 static void turn_locked(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns)
 	VT_REQUIRES(registry->judge)
 {
@@ -277,11 +283,6 @@ static void turn_locked(vitals_registry *registry, uint64_t now_ns, uint64_t *re
 	look_at_all(registry, tick, &g);
 	summary_store(&registry->root->summary, &g);
 	started_up_latch(registry, &g);
-	/* From the next turn on, and readers know how far apart turns are. */
-	if (tick->tick_ns != tick_length(g.shortest_ns)) {
-		tick->tick_ns = tick_length(g.shortest_ns);
-		vt_tick_store(&registry->root->tick, tick);
-	}
 	if (monitor->work)
 		wish_ns = monitor->work->turn(registry, now_ns);
 	*ret_next_ns = now_ns + tick->tick_ns;

@@ -25,6 +25,11 @@
 #define VT_SEGMENTS 64
 #define VT_ROOMS 8
 
+/* How often the monitor looks: so many times in the shortest timeout, within these bounds. */
+#define VT_TICKS 8
+#define VT_TICK_MIN_NS VITALS_MS(1)
+#define VT_TICK_MAX_NS VITALS_S(1)
+
 /* What is taken and given back: a slot, or a pair of them, and the private record beside it. */
 enum vt_pool {
 	VT_POOL_HEARTBEAT, /* hot and cold */

@@ -215,6 +215,37 @@ START_TEST(stuck_at_once_is_a_stall_too)
 }
 END_TEST
 
+/* A heartbeat wakes it where its tick is too long, or where the turn under way may have missed it. */
+START_TEST(is_woken_for_a_heartbeat_it_would_look_at_too_late)
+{
+	vitals_heartbeat *all[4];
+	uint32_t wake;
+
+	step(0);
+	wake = atomic_load(&registry->wake);
+	all[0] = heartbeat_made(T);
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 1);
+	step(1);
+	all[1] = heartbeat_made(T);
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 1);
+	atomic_fetch_add(&registry->turns, 1);
+	all[2] = heartbeat_made(T);
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 2);
+	atomic_fetch_add(&registry->turns, 1);
+	all[3] = heartbeat_made(VITALS_MS(2));
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 3);
+	step(1);
+	/* No tick is shorter than this one. */
+	vitals_heartbeat_unref(all[0]);
+	all[0] = heartbeat_made(VITALS_MS(1));
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 3);
+	vitals_heartbeat_unref(all[0]);
+	vitals_heartbeat_unref(all[1]);
+	vitals_heartbeat_unref(all[2]);
+	vitals_heartbeat_unref(all[3]);
+}
+END_TEST
+
 /*
  * Random schedules of all that can happen, in virtual time, against a naive model: it knows when
  * the process really ran, and what it holds against a heartbeat is only that.
@@ -496,6 +527,7 @@ int main(void)
 	tcase_add_test(tc, a_pause_before_the_start_is_no_credit_after_it);
 	tcase_add_test(tc, steps_in_the_future_do_not_spare_anybody_after_a_start);
 	tcase_add_test(tc, stuck_at_once_is_a_stall_too);
+	tcase_add_test(tc, is_woken_for_a_heartbeat_it_would_look_at_too_late);
 	tcase_add_test(tc, is_never_early_and_never_late_whatever_happens);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
