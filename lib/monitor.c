@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "changes.h"
+#include "task.h"
 #include "verdict.h"
 #include "wakefd.h"
 
@@ -22,6 +23,7 @@ struct vt_monitor {
 	struct vt_tick tick;                /* guarded by judge: the line as it was written last */
 	unsigned late_turns;                /* guarded by judge: pauses in a row */
 	pthread_t thread;                   /* guarded by monitor_control */
+	_Atomic uint32_t tid;               /* the thread's own, 0: it is not there */
 	bool joinable;                      /* guarded by monitor_control */
 };
 
@@ -340,6 +342,8 @@ static void *monitor_run(void *arg)
 	vitals_registry *registry = arg;
 	struct pollfd fds[FDS_MAX];
 
+	/* Relaxed: only this thread itself looks for its own number. */
+	atomic_store_explicit(&registry->monitor->tid, vt_task_self(), memory_order_relaxed);
 	while (running(registry)) {
 		const struct vt_monitor_work *work;
 		/* Acquire: what is asked for after this look changes the word. */
@@ -450,11 +454,15 @@ int vt_monitor_start(vitals_registry *registry)
 
 int vt_monitor_stop(vitals_registry *registry)
 {
-	struct vt_monitor *monitor = registry->monitor;
+	struct vt_monitor *monitor;
 
+	vt_lock(&registry->lock);
+	monitor = registry->monitor;
+	vt_unlock(&registry->lock);
 	if (!monitor)
 		return 0;
-	if (running(registry) && pthread_equal(pthread_self(), monitor->thread))
+	/* Relaxed: see monitor_run(). */
+	if (atomic_load_explicit(&monitor->tid, memory_order_relaxed) == vt_task_self())
 		return -EDEADLK;
 	vt_lock(&registry->monitor_control);
 	if (running(registry)) {
@@ -465,6 +473,7 @@ int vt_monitor_stop(vitals_registry *registry)
 	if (monitor->joinable) {
 		(void)pthread_join(monitor->thread, NULL);
 		monitor->joinable = false;
+		atomic_store_explicit(&monitor->tid, 0, memory_order_relaxed);
 		watch(registry, false);
 		vt_wakefd_close(atomic_exchange_explicit(&registry->wake_fd, -1,
 							 memory_order_acq_rel));
