@@ -34,7 +34,8 @@ START_TEST(an_event_is_not_told_under_the_next_ones_name)
 
 	VITALS_INIT(&event);
 	ck_assert_int_eq(vitals_events_open(registry, NULL, &events), 0);
-	ck_assert_int_eq(vt_heartbeat_new_at(registry, "one", T, NULL, VITALS_S(1), &heartbeat),
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "one", T, NULL, VITALS_S(1),
+					     &heartbeat),
 			 0);
 	hot = vt_heartbeat_hot(heartbeat);
 	(void)vt_heartbeat_pulse_at(heartbeat, VITALS_S(1));
@@ -57,7 +58,8 @@ START_TEST(a_stuck_reader_does_not_hold_up_the_monitor)
 	unsigned i;
 
 	for (i = 0; i < SILENT; i++)
-		ck_assert_int_eq(vt_heartbeat_new_at(registry, "a", T, NULL, now, &all[i]), 0);
+		ck_assert_int_eq(
+			vt_heartbeat_new_at(registry, "a", T, NULL, now, &all[i]), 0);
 	ck_assert_int_eq(vitals_step(registry, now), 0);
 	for (i = 0; i < SILENT; i++)
 		ck_assert_int_eq(vt_heartbeat_pulse_at(all[i], now), 0);

@@ -142,10 +142,11 @@ END_TEST
 
 static int child_starts(void)
 {
-	return vitals_start(registry) == 0 && vitals_on_event(registry, told, NULL) == 0 &&
-			       vitals_stop(registry) == 0 ?
-		       0 :
-		       1;
+	return vitals_start(registry) == 0 &&
+			       vitals_on_event(registry, told, NULL) == 0 &&
+			       vitals_stop(registry) == 0
+		       ? 0
+		       : 1;
 }
 
 /* Another thread was about to start it, and does not exist in the child. */

@@ -163,8 +163,12 @@ END_TEST
 /* What was paused before a start has nothing to do with the silence after it. */
 START_TEST(a_pause_before_the_start_is_no_credit_after_it)
 {
-	struct vt_sign sign = { .beat = 1000, .timeout_ns = 1000, .stuck_ns = 4000,
-				.start_ns = 1000, .seen = 1000, .state = VITALS_HEALTHY };
+	struct vt_sign sign = { .beat = 1000,
+				.timeout_ns = 1000,
+				.stuck_ns = 4000,
+				.start_ns = 1000,
+				.seen = 1000,
+				.state = VITALS_HEALTHY };
 	vitals_heartbeat *heartbeat = heartbeat_made(T);
 	struct vt_tick tick;
 
@@ -205,8 +209,8 @@ START_TEST(stuck_at_once_is_a_stall_too)
 
 	VITALS_INIT(&options);
 	options.stuck_ns = T + 1;
-	ck_assert_int_eq(vt_heartbeat_new_at(registry, "worker", T, &options, now, &heartbeat),
-			 0);
+	ck_assert_int_eq(
+		vt_heartbeat_new_at(registry, "worker", T, &options, now, &heartbeat), 0);
 	step(0);
 	while (state_of(heartbeat) != VITALS_STUCK)
 		step(VITALS_MS(25));
@@ -316,8 +320,8 @@ static void sign_made(struct sign *sign)
 	if (draw(2))
 		sign->allowed_ns = options.start_ns = 1 + draw(3 * sign->timeout_ns);
 	options.flags = VITALS_NO_HISTOGRAM;
-	ck_assert_int_eq(vt_heartbeat_new_at(registry, "sign", sign->timeout_ns, &options, now,
-					     &sign->heartbeat),
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "sign", sign->timeout_ns, &options,
+					     now, &sign->heartbeat),
 			 0);
 	sign->life_run = model.run_ns;
 }
@@ -326,8 +330,9 @@ static void sign_made(struct sign *sign)
 static void expect(bool is, const char *what, uint64_t ns, uint64_t of_ns)
 {
 	if (!is)
-		ck_abort_msg("seed %llu: %s, %llu of %llu", (unsigned long long)model.seed, what,
-			     (unsigned long long)ns, (unsigned long long)of_ns);
+		ck_abort_msg("seed %llu: %s, %llu of %llu",
+			     (unsigned long long)model.seed, what, (unsigned long long)ns,
+			     (unsigned long long)of_ns);
 }
 
 static bool quiet(uint32_t state)
@@ -344,14 +349,14 @@ static void sign_read(const struct sign *sign)
 	uint64_t silence;
 
 	vt_tick_load(&registry->root->tick, &tick);
-	vt_sign_load(vt_heartbeat_hot(sign->heartbeat), vt_heartbeat_cold(sign->heartbeat),
-		     &copy);
+	vt_sign_load(vt_heartbeat_hot(sign->heartbeat),
+		     vt_heartbeat_cold(sign->heartbeat), &copy);
 	verdict = vt_judge(&copy, &tick, now);
 	if (!tick.turns || !quiet(verdict.state) || quiet(copy.state))
 		return;
 	silence = model.run_ns - sign->life_run;
-	expect(!sign->idle && silence + BEAT_NS > sign->allowed_ns, "a reader is early", silence,
-	       sign->allowed_ns);
+	expect(!sign->idle && silence + BEAT_NS > sign->allowed_ns, "a reader is early",
+	       silence, sign->allowed_ns);
 }
 
 static void act(void)
@@ -417,7 +422,8 @@ static void sign_judged(const struct sign *sign)
 		       sign->allowed_ns);
 		return;
 	}
-	expect(state == (sign->beaten ? VITALS_HEALTHY : VITALS_STARTING), "wrong", state, 0);
+	expect(state == (sign->beaten ? VITALS_HEALTHY : VITALS_STARTING), "wrong", state,
+	       0);
 	/* A touch may be taken for one as late as the next turn; this turn is the other tick. */
 	expect(now < model.grace_ns ||
 		       silence <= sign->allowed_ns + sign->gap_ns + sign->slack_ns,
