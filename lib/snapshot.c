@@ -449,7 +449,8 @@ int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t 
 	if (index >= snapshot->heartbeats.n)
 		return -ENOENT;
 	return vt_row_buckets(snapshot->view,
-			      (uint32_t)(snapshot->heartbeats.entries[index] >> 32), counts, n);
+			      (uint32_t)(snapshot->heartbeats.entries[index] >> 32),
+			      (uint32_t)snapshot->heartbeats.entries[index], counts, n);
 }
 
 static const struct vt_group_row *group_at(vitals_snapshot *snapshot, uint32_t index)
