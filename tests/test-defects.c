@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * One test for each defect of go-quitter that could exist in C, in the order of their numbers; each
- * fails on a library that has the defect.
+ * One test for each defect of go-quitter that could exist in C, in the order of their
+ * numbers; each fails on a library that has the defect.
  */
 
 #include "harness.h"
@@ -22,8 +22,9 @@ static struct service service;
 static void setup(void)
 {
 	ck_assert_int_eq(vitals_registry_new(0, &service.registry), 0);
-	ck_assert_int_eq(
-		vitals_quitter_new_main(service.registry, VITALS_MS(50), NULL, &service.main), 0);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, VITALS_MS(50), NULL,
+						 &service.main),
+			 0);
 }
 
 static void teardown(void)
@@ -31,7 +32,8 @@ static void teardown(void)
 	service_free(&service);
 }
 
-static int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn fn, void *arg)
+static int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn fn,
+		   void *arg)
 {
 	return vitals_thread_fork(quitter, name, 0, fn, arg, NULL);
 }
@@ -80,7 +82,8 @@ START_TEST(D3_refused_children_leave_nothing)
 
 	ck_assert_int_eq(send_quit(service.main), 0);
 	for (i = 0; i < 1000; i++)
-		ck_assert_int_eq(vitals_quitter_new(service.main, "c", NULL, &child), -ECANCELED);
+		ck_assert_int_eq(vitals_quitter_new(service.main, "c", NULL, &child),
+				 -ECANCELED);
 	ck_assert_uint_eq(quitter_rows(service.registry), 1);
 }
 END_TEST
@@ -100,7 +103,10 @@ START_TEST(D4_finished_children_leave_nothing)
 }
 END_TEST
 
-enum { MAKERS = 4, MADE = 500 };
+enum {
+	MAKERS = 4,
+	MADE = 500
+};
 static vitals_quitter *made[MAKERS][MADE];
 
 static void *makes(void *arg)
@@ -142,18 +148,21 @@ START_TEST(D6_a_second_wait_keeps_its_time)
 	ck_assert_int_eq(vitals_quitter_hold(child, "work"), 0);
 	ck_assert_int_eq(send_quit(service.main), 0);
 	for (i = 0; i < 3; i++)
-		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL),
+		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5),
+							  NULL),
 				 -ETIMEDOUT);
 	ck_assert_int_eq(vitals_quitter_release(child, "work"), 0);
 	for (i = 0; i < 3; i++)
-		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL), 0);
+		ck_assert_int_eq(
+			vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL), 0);
 	vitals_quitter_free(child);
 }
 END_TEST
 
 START_TEST(D7_a_wait_on_a_child_does_not_hang_finish)
 {
-	vitals_quitter *child = child_of(service.main, "c"), *below = child_of(child, "b");
+	vitals_quitter *child = child_of(service.main, "c"),
+		       *below = child_of(child, "b");
 
 	ck_assert_int_eq(fork_on(below, "w", obeys, NULL), 0);
 	ck_assert_int_eq(send_quit(child), 0);
@@ -192,7 +201,8 @@ START_TEST(D8_a_child_that_comes_during_a_wait_is_waited_for)
 	child = child_of(service.main, "c");
 	ck_assert_int_eq(vitals_quitter_hold(child, "work"), 0);
 	ck_assert_int_eq(vitals_quitter_release(service.main, "work"), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL),
+			 -ETIMEDOUT);
 	ck_assert_int_eq(vitals_quitter_release(child, "work"), 0);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(wait.answer, 0);
@@ -207,7 +217,8 @@ START_TEST(D9_a_child_that_comes_after_a_wait_is_waited_for)
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL), 0);
 	child = child_of(service.main, "c");
 	ck_assert_int_eq(vitals_quitter_hold(child, "work"), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL),
+			 -ETIMEDOUT);
 	ck_assert_int_eq(vitals_quitter_release(child, "work"), 0);
 	vitals_quitter_free(child);
 }
@@ -221,7 +232,8 @@ START_TEST(D10_a_wait_on_an_idle_one_promises_nothing_for_later)
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), NULL), 0);
 	ck_assert_int_eq(fork_on(service.main, "w", refuses, &gate), 0);
 	ck_assert_int_eq(send_quit(service.main), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), &late),
+			 -ETIMEDOUT);
 	ck_assert_uint_eq(late_rows(late, "main/w"), 1);
 	vitals_snapshot_free(late);
 	gate_open(&gate);
@@ -281,7 +293,8 @@ START_TEST(D12_a_refusal_and_a_quit_cannot_race_past_each_other)
 			pthread_create(&threads[i], NULL, forks_until_refused, &racer);
 		ck_assert(word_reaches(&racer.ready, 2));
 		ck_assert_int_eq(send_quit(racer.quitter), 0);
-		ck_assert_int_eq(vitals_quitter_wait_done(racer.quitter, PLENTY, NULL), 0);
+		ck_assert_int_eq(vitals_quitter_wait_done(racer.quitter, PLENTY, NULL),
+				 0);
 		atomic_store(&racer.waited, 1);
 		for (i = 0; i < 2; i++)
 			pthread_join(threads[i], NULL);
@@ -299,12 +312,14 @@ START_TEST(D13_who_was_late_once_is_not_late_for_ever)
 
 	ck_assert_int_eq(fork_on(child, "w", refuses, &gate), 0);
 	ck_assert_int_eq(send_quit(child), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_MS(5), &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_MS(5), &late),
+			 -ETIMEDOUT);
 	vitals_snapshot_free(late);
 	gate_open(&gate);
 	ck_assert_int_eq(vitals_quitter_wait_done(child, PLENTY, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_hold(service.main, "work"), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), &late),
+			 -ETIMEDOUT);
 	ck_assert_uint_eq(late_rows(late, "main/work"), 1);
 	ck_assert_uint_eq(late_count(late), 1);
 	vitals_snapshot_free(late);
@@ -315,7 +330,8 @@ END_TEST
 
 START_TEST(D14_nobody_is_reported_twice)
 {
-	vitals_quitter *child = child_of(service.main, "c"), *below = child_of(child, "b");
+	vitals_quitter *child = child_of(service.main, "c"),
+		       *below = child_of(child, "b");
 	vitals_snapshot *late;
 	int i;
 
@@ -324,7 +340,8 @@ START_TEST(D14_nobody_is_reported_twice)
 	for (i = 0; i < 3; i++) {
 		ck_assert_int_eq(vitals_quitter_wait_done(below, 1, NULL), -ETIMEDOUT);
 		ck_assert_int_eq(vitals_quitter_wait_done(child, 1, NULL), -ETIMEDOUT);
-		ck_assert_int_eq(vitals_quitter_wait_done(service.main, 1, &late), -ETIMEDOUT);
+		ck_assert_int_eq(vitals_quitter_wait_done(service.main, 1, &late),
+				 -ETIMEDOUT);
 		ck_assert_uint_eq(late_count(late), 1);
 		vitals_snapshot_free(late);
 	}
@@ -410,7 +427,8 @@ START_TEST(D19_a_second_interrupt_is_heard)
 	uint64_t from_ns = clock_now();
 
 	service.main = vitals_quitter_free(service.main);
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, PLENTY, NULL, &service.main),
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, PLENTY, NULL,
+						 &service.main),
 			 0);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
@@ -435,13 +453,15 @@ START_TEST(D20_of_several_events_it_is_always_the_same)
 		int events[3][2];
 
 		service.main = vitals_quitter_free(service.main);
-		ck_assert_int_eq(
-			vitals_quitter_new_main(service.registry, PLENTY, NULL, &service.main), 0);
+		ck_assert_int_eq(vitals_quitter_new_main(service.registry, PLENTY, NULL,
+							 &service.main),
+				 0);
 		for (i = 0; i < 3; i++) {
 			ck_assert_int_eq(pipe(events[i]), 0);
 			ck_assert_int_eq(write(events[i][1], "x", 1), 1);
-			ck_assert_int_eq(
-				vitals_quitter_on_fd(service.main, events[i][0], NULL), i);
+			ck_assert_int_eq(vitals_quitter_on_fd(service.main, events[i][0],
+							      NULL),
+					 i);
 		}
 		ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 0);
 		ck_assert_int_eq(result.index, 0);
@@ -459,7 +479,8 @@ START_TEST(D21_what_ended_it_is_known)
 	struct vitals_cause cause;
 
 	VITALS_INIT(&cause);
-	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGUSR1, "config changed"), 0);
+	ck_assert_int_eq(
+		vitals_quitter_on_signal(service.main, SIGUSR1, "config changed"), 0);
 	raise(SIGUSR1);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, NULL, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_cause(child, &cause), 0);
@@ -476,7 +497,8 @@ START_TEST(D22_when_send_quit_returns_all_below_are_told)
 	int i;
 
 	for (i = 0; i < 1000; i++) {
-		vitals_quitter *parent = child_of(service.main, "p"), *c = child_of(parent, "c");
+		vitals_quitter *parent = child_of(service.main, "p"),
+			       *c = child_of(parent, "c");
 
 		ck_assert_int_eq(send_quit(parent), 0);
 		ck_assert_int_eq(vitals_quitter_must_quit(c), 1);
@@ -489,7 +511,9 @@ END_TEST
 
 START_TEST(D23_a_deep_chain_has_one_deadline)
 {
-	enum { DEPTH = 3000 };
+	enum {
+		DEPTH = 3000
+	};
 	static vitals_quitter *chain[DEPTH];
 	uint64_t from_ns, took_ns;
 	int i;
@@ -500,7 +524,8 @@ START_TEST(D23_a_deep_chain_has_one_deadline)
 	ck_assert_int_eq(vitals_quitter_hold(chain[DEPTH - 1], "work"), 0);
 	ck_assert_int_eq(send_quit(service.main), 0);
 	from_ns = clock_now();
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), NULL), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), NULL),
+			 -ETIMEDOUT);
 	took_ns = clock_now() - from_ns;
 	ck_assert_uint_ge(took_ns, VITALS_MS(20));
 	ck_assert_uint_lt(took_ns, VITALS_MS(400));
@@ -513,8 +538,8 @@ END_TEST
 static int waits_for_its_own(vitals_thread *self, void *arg)
 {
 	(void)arg;
-	worker_check(vitals_quitter_wait_done(vitals_thread_quitter(self), PLENTY, NULL) ==
-		     -EDEADLK);
+	worker_check(vitals_quitter_wait_done(vitals_thread_quitter(self), PLENTY,
+					      NULL) == -EDEADLK);
 	return 0;
 }
 
@@ -546,7 +571,8 @@ START_TEST(D25_a_failure_is_told_and_ends_in_the_status)
 	VITALS_INIT(&result);
 	options.flags = VITALS_THREAD_QUIT_WHEN_IT_FAILS;
 	ck_assert_int_eq(fork_on(service.main, "other", obeys, NULL), 0);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, fails, NULL, &options), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, fails, NULL, &options),
+			 0);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 17);
 	ck_assert_uint_eq(result.kind, VITALS_CAUSE_THREAD_FAILED);
 	ck_assert_str_eq(result.text, "w");
@@ -560,8 +586,9 @@ START_TEST(D26_there_is_a_main_quitter_after_the_first)
 	for (i = 0; i < 100; i++) {
 		ck_assert_int_eq(send_quit(service.main), 0);
 		service.main = vitals_quitter_free(service.main);
-		ck_assert_int_eq(
-			vitals_quitter_new_main(service.registry, 1, NULL, &service.main), 0);
+		ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL,
+							 &service.main),
+				 0);
 		ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 	}
 	ck_assert_uint_eq(quitter_rows(service.registry), 1);
@@ -627,7 +654,8 @@ int main(void)
 	tcase_add_test(tcase, D15_a_child_called_main_is_a_child);
 	tcase_add_test(tcase, D16_nobody_is_told_before_he_is);
 	tcase_add_test(tcase, D17_an_event_counts_while_main_is_busy);
-	tcase_add_loop_test(tcase, D18_finish_is_woken_by_a_call_and_by_the_last_to_return, 0, 2);
+	tcase_add_loop_test(
+		tcase, D18_finish_is_woken_by_a_call_and_by_the_last_to_return, 0, 2);
 	tcase_add_test(tcase, D19_a_second_interrupt_is_heard);
 	tcase_add_test(tcase, D20_of_several_events_it_is_always_the_same);
 	tcase_add_test(tcase, D21_what_ended_it_is_known);
