@@ -13,7 +13,8 @@ static struct vt_lock list_lock;
 static vitals_registry *list; /* guarded by list_lock */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 static int fork_error;   /* of pthread_atfork, 0: the handlers are in place */
-static bool fork_listed; /* prepare holds list_lock */
+/* pthread_self() of the thread that forks and holds list_lock, 0: none. */
+static _Atomic uintptr_t fork_holder;
 
 static enum vt_run fork_run(const vitals_registry *registry)
 {
@@ -21,26 +22,37 @@ static enum vt_run fork_run(const vitals_registry *registry)
 	return (enum vt_run)atomic_load_explicit(&registry->run, memory_order_acquire);
 }
 
-/* Before fork: registries that go over into the child must be whole. */
-static void fork_prepare(void) VT_UNCHECKED
+/* Is it the calling thread whose fork took the locks? Another's may have waited in vain. */
+static bool fork_holds(void)
 {
-	uint64_t until = vt_clock_after(vt_clock_now(), FORK_WAIT_NS);
-	vitals_registry *registry;
-
-	fork_listed = vt_lock_until(&list_lock, until);
-	for (registry = list; registry; registry = registry->next)
-		registry->fork_locked = vt_lock_until(&registry->lock, until);
+	/* Relaxed: what matters is whether this thread itself stored it. */
+	return atomic_load_explicit(&fork_holder, memory_order_relaxed) ==
+	       (uintptr_t)pthread_self();
 }
 
-static void fork_parent(void) VT_UNCHECKED
+void vt_fork_prepare(uint64_t until_ns) VT_UNCHECKED
 {
 	vitals_registry *registry;
 
+	/* Without the list nothing is taken: what another fork took is for it to give back. */
+	if (!vt_lock_until(&list_lock, until_ns))
+		return;
+	atomic_store_explicit(&fork_holder, (uintptr_t)pthread_self(), memory_order_relaxed);
+	for (registry = list; registry; registry = registry->next)
+		registry->fork_locked = vt_lock_until(&registry->lock, until_ns);
+}
+
+void vt_fork_parent(void) VT_UNCHECKED
+{
+	vitals_registry *registry;
+
+	if (!fork_holds())
+		return;
 	for (registry = list; registry; registry = registry->next)
 		if (registry->fork_locked)
 			vt_unlock(&registry->lock);
-	if (fork_listed)
-		vt_unlock(&list_lock);
+	atomic_store_explicit(&fork_holder, 0, memory_order_relaxed);
+	vt_unlock(&list_lock);
 }
 
 static void fork_forget(vitals_registry *registry)
@@ -57,10 +69,13 @@ static void fork_forget(vitals_registry *registry)
 static void fork_child(void)
 {
 	vitals_registry *registry;
+	bool whole = fork_holds();
 
 	vt_lock_reset(&list_lock);
+	atomic_store_explicit(&fork_holder, 0, memory_order_relaxed);
 	for (registry = list; registry; registry = registry->next) {
-		bool keep = fork_run(registry) == VT_RUN_NEVER && registry->fork_locked;
+		bool keep = whole && fork_run(registry) == VT_RUN_NEVER &&
+			    registry->fork_locked;
 		uint32_t i;
 
 		for (i = 0; keep && i < registry->n_segments; i++)
@@ -70,13 +85,23 @@ static void fork_child(void)
 		vt_lock_reset(&registry->lock);
 		vt_lock_reset(&registry->judge);
 		vt_lock_reset(&registry->events_lock);
+		vt_lock_reset(&registry->monitor_control);
+		vt_lock_reset(&registry->notifier_control);
+		vt_lock_reset(&registry->notifier_lock);
+		/* Relaxed: see fork_forget(). Threads of ours are not here. */
+		atomic_fetch_add_explicit(&registry->forks, 1, memory_order_relaxed);
 		atomic_store_explicit(&registry->wake_fd, -1, memory_order_relaxed);
 	}
 }
 
+static void fork_prepare(void)
+{
+	vt_fork_prepare(vt_clock_after(vt_clock_now(), FORK_WAIT_NS));
+}
+
 static void fork_handle(void)
 {
-	fork_error = pthread_atfork(fork_prepare, fork_parent, fork_child);
+	fork_error = pthread_atfork(fork_prepare, vt_fork_parent, fork_child);
 }
 
 int vt_fork_watch(void)
@@ -87,9 +112,15 @@ int vt_fork_watch(void)
 
 void vt_fork_add(vitals_registry *registry)
 {
+	vitals_registry *other;
+
 	vt_lock(&list_lock);
-	registry->next = list;
-	list = registry;
+	for (other = list; other && other != registry; other = other->next)
+		continue;
+	if (!other) {
+		registry->next = list;
+		list = registry;
+	}
 	vt_unlock(&list_lock);
 }
 

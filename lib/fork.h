@@ -16,6 +16,14 @@
 /* Puts the handlers in place. Return: 0; -ENOMEM. */
 int vt_fork_watch(void);
 
+/*
+ * Before a fork: registries that go over into the child must be whole. Waits for their locks, until
+ * @until_ns and no longer. And after it, in the parent.
+ */
+void vt_fork_prepare(uint64_t until_ns);
+void vt_fork_parent(void);
+
+/* Before it is laid out, so that no fork misses it; once is enough, more do nothing. */
 void vt_fork_add(vitals_registry *registry);
 void vt_fork_remove(vitals_registry *registry);
 

@@ -84,7 +84,9 @@ struct vt_tick_line {
 	_Atomic uint64_t sequence;           /* odd while the rest is being written */
 	_Atomic uint64_t real_ns;            /* CLOCK_REALTIME at the tick */
 	_Atomic uint64_t tick_ns;
+	_Atomic uint64_t before_ns;  /* the tick before this one */
 	_Atomic uint64_t started_ns; /* 0: never */
+	_Atomic uint64_t started_paused_ns; /* the paused total at the start */
 	_Atomic uint64_t paused_ns;
 	_Atomic uint64_t pause_from_ns; /* of the last pause: from here on nothing ran … */
 	_Atomic uint64_t pause_ns;      /* … for so long */
@@ -314,6 +316,7 @@ struct vt_shutdown_slot {
 	_Atomic uint64_t last_ns;
 };
 
+_Static_assert(sizeof(struct vt_tick_line) == 128, "a tick line is two lines");
 _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
 _Static_assert(sizeof(struct vt_cold) == 72, "a cold part has 72 bytes");
 _Static_assert(sizeof(struct vt_quitter_slot) == 152, "a quitter has 152 bytes");

@@ -21,9 +21,9 @@
 struct vt_monitor {
 	const struct vt_monitor_work *work; /* guarded by judge */
 	struct vt_tick tick;                /* guarded by judge: the line as it was written last */
-	pthread_t thread;                   /* guarded by control */
-	struct vt_lock control;             /* start and stop, one at a time; never in a turn */
-	bool joinable;                      /* guarded by control */
+	unsigned late_turns;                /* guarded by judge: pauses in a row */
+	pthread_t thread;                   /* guarded by monitor_control */
+	bool joinable;                      /* guarded by monitor_control */
 };
 
 /* What a turn gathers. */
@@ -64,9 +64,32 @@ int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *wor
 	return r;
 }
 
-/* The tick line of this turn. Return: how long the process did not run, 0: it did. */
-static uint64_t tick_advance(struct vt_tick *tick, uint64_t now_ns, uint64_t real_ns)
+/*
+ * A turn this late: nobody else ran either, as far as anybody can tell, so none of the time since
+ * the last counts, and everybody has a tick to beat before a new verdict falls. But one that is
+ * late again and again has a machine that cannot keep up with its tick: then a tick a turn counts,
+ * or silence would be spared for ever.
+ */
+static uint64_t tick_pause(struct vt_monitor *monitor, uint64_t now_ns, uint64_t since)
 {
+	struct vt_tick *tick = &monitor->tick;
+	bool starved = monitor->late_turns >= TICKS;
+	uint64_t counts = starved ? tick->tick_ns : 0;
+
+	monitor->late_turns += !starved;
+	tick->pause_from_ns = tick->at_ns + counts;
+	tick->pause_ns = since - counts;
+	tick->paused_ns += since - counts;
+	tick->pauses++;
+	if (!starved)
+		tick->grace_ns = now_ns + tick->tick_ns;
+	return since - counts;
+}
+
+/* The tick line of this turn. Return: how long the process did not run, 0: it did. */
+static uint64_t tick_advance(struct vt_monitor *monitor, uint64_t now_ns, uint64_t real_ns)
+{
+	struct vt_tick *tick = &monitor->tick;
 	uint64_t since, paused = 0;
 
 	if (!tick->started_ns) {
@@ -78,15 +101,11 @@ static uint64_t tick_advance(struct vt_tick *tick, uint64_t now_ns, uint64_t rea
 	tick->lag_ns = since > tick->tick_ns ? since - tick->tick_ns : 0;
 	if (tick->lag_ns > tick->lag_max_ns)
 		tick->lag_max_ns = tick->lag_ns;
-	/* Woken this late, nobody else ran either: one tick counts, the rest does not. */
-	if (since > 2 * tick->tick_ns) {
-		paused = since - tick->tick_ns;
-		tick->pause_from_ns = tick->at_ns + tick->tick_ns;
-		tick->pause_ns = paused;
-		tick->paused_ns += paused;
-		tick->pauses++;
-		tick->grace_ns = now_ns + tick->tick_ns;
-	}
+	if (since > 2 * tick->tick_ns)
+		paused = tick_pause(monitor, now_ns, since);
+	else
+		monitor->late_turns = 0;
+	tick->before_ns = VT_BEAT_NS(tick->at_ns);
 	tick->at_ns = now_ns;
 	tick->real_ns = real_ns;
 	tick->turns++;
@@ -122,6 +141,11 @@ static void worst_insert(struct gathered *g, uint64_t rank, uint32_t index, uint
 	g->worst[at] = (struct worst){ rank, index, gen };
 }
 
+static bool quiet(uint32_t state)
+{
+	return state == VITALS_SILENT || state == VITALS_STUCK;
+}
+
 /* What the monitor remembers of a heartbeat, for itself and for readers. */
 static void cold_remember(vitals_registry *registry, struct vt_cold *cold,
 			  const struct vt_sign *sign, const struct vt_verdict *verdict,
@@ -137,15 +161,13 @@ static void cold_remember(vitals_registry *registry, struct vt_cold *cold,
 	atomic_store_explicit(&cold->seen, verdict->beat_ns, memory_order_release);
 	atomic_store_explicit(&cold->seen_paused_ns, verdict->paused_ns, memory_order_release);
 	atomic_store_explicit(&cold->state, verdict->state, memory_order_release);
-	if (verdict->state == VITALS_SILENT && sign->state != VITALS_SILENT &&
-	    sign->state != VITALS_STUCK) {
+	if (quiet(verdict->state) && !quiet(sign->state)) {
 		group = vt_slot(registry, VT_KIND_GROUP,
 				atomic_load_explicit(&cold->group, memory_order_relaxed));
 		atomic_fetch_add_explicit(&group->stalls, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&cold->stalls, 1, memory_order_release);
 	}
-	if ((sign->state == VITALS_SILENT || sign->state == VITALS_STUCK) &&
-	    verdict->state != VITALS_SILENT && verdict->state != VITALS_STUCK)
+	if (quiet(sign->state) && !quiet(verdict->state))
 		atomic_fetch_add_explicit(&cold->stalled_ns,
 					  tick->at_ns - cold->changed_ns,
 					  memory_order_release);
@@ -248,7 +270,7 @@ static void turn_locked(vitals_registry *registry, uint64_t now_ns, uint64_t *re
 	struct gathered g = { .shortest_ns = UINT64_MAX };
 	uint64_t paused_ns, wish_ns = UINT64_MAX;
 
-	paused_ns = tick_advance(tick, now_ns, vt_clock_real());
+	paused_ns = tick_advance(monitor, now_ns, vt_clock_real());
 	vt_tick_store(&registry->root->tick, tick);
 	if (paused_ns)
 		vt_changes_note_pause(registry, tick, paused_ns);
@@ -364,14 +386,22 @@ int vt_helper_start(pthread_t *thread, const char *name, void *(*run)(void *), v
 /* Says in the tick line whether somebody is meant to look. */
 static void watch(vitals_registry *registry, bool on)
 {
-	struct vt_tick *tick = &registry->monitor->tick;
+	struct vt_monitor *monitor = registry->monitor;
+	struct vt_tick *tick = &monitor->tick;
 
 	vt_lock(&registry->judge);
 	tick->flags = on ? VT_TICK_RUNNING : 0;
 	/* Time in which nobody was meant to look is nobody's silence. */
 	if (on && tick->started_ns) {
 		tick->started_ns = vt_clock_now();
+		tick->started_paused_ns = tick->paused_ns;
 		tick->at_ns = tick->started_ns;
+		tick->before_ns = VT_BEAT_NS(tick->at_ns);
+		/* Turns by hand may have been ahead of the clock. */
+		tick->grace_ns = 0;
+		tick->pause_from_ns = 0;
+		tick->pause_ns = 0;
+		monitor->late_turns = 0;
 	}
 	vt_tick_store(&registry->root->tick, tick);
 	vt_unlock(&registry->judge);
@@ -411,9 +441,9 @@ int vt_monitor_start(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	if (r < 0)
 		return r;
-	vt_lock(&registry->monitor->control);
+	vt_lock(&registry->monitor_control);
 	r = monitor_start_controlled(registry);
-	vt_unlock(&registry->monitor->control);
+	vt_unlock(&registry->monitor_control);
 	return r;
 }
 
@@ -425,7 +455,7 @@ int vt_monitor_stop(vitals_registry *registry)
 		return 0;
 	if (running(registry) && pthread_equal(pthread_self(), monitor->thread))
 		return -EDEADLK;
-	vt_lock(&monitor->control);
+	vt_lock(&registry->monitor_control);
 	if (running(registry)) {
 		/* Release pairs with the acquire in running(). */
 		atomic_store_explicit(&registry->run, VT_RUN_STOPPED, memory_order_release);
@@ -439,6 +469,6 @@ int vt_monitor_stop(vitals_registry *registry)
 							 memory_order_acq_rel));
 		vt_changes_stop(registry, true);
 	}
-	vt_unlock(&monitor->control);
+	vt_unlock(&registry->monitor_control);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "events.h"
 #include "monitor.h"
+#include "task.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -12,16 +13,18 @@
 typedef void (*event_fn)(const struct vitals_event *event, void *user);
 
 struct vt_notifier {
-	struct vt_lock control; /* start, stop and on_event, one at a time; never in a callback */
-	pthread_t thread;       /* guarded by control */
-	bool joinable;          /* guarded by control */
+	pthread_t thread; /* guarded by notifier_control */
+	bool joinable;    /* guarded by notifier_control */
+	uint32_t forks;   /* the registry's when it was started: in a child there is no thread */
 	_Atomic uint32_t running;
+	_Atomic uint32_t tid; /* the thread's own, 0: it is not there */
 
-	struct vt_lock lock; /* guards the rest; held for no call out */
+	/* guarded by notifier_lock */
 	event_fn fn;
 	void *user;
 	sigset_t mask; /* of whoever asked for the callback */
-	_Atomic uint32_t calling; /* a word to wait on */
+	uint32_t calls;
+	_Atomic uint32_t calling; /* number of the call under way, 0: none; a word to wait on */
 };
 
 void vt_notifier_wake(vitals_registry *registry)
@@ -34,17 +37,20 @@ void vt_notifier_wake(vitals_registry *registry)
 }
 
 /* Return: what to call now; from here until call_end() it is being called. */
-static event_fn call_begin(struct vt_notifier *notifier, void **ret_user, sigset_t *ret_mask)
+static event_fn call_begin(vitals_registry *registry, void **ret_user, sigset_t *ret_mask)
 {
+	struct vt_notifier *notifier = registry->notifier;
 	event_fn fn;
 
-	vt_lock(&notifier->lock);
+	vt_lock(&registry->notifier_lock);
 	fn = notifier->fn;
 	*ret_user = notifier->user;
 	*ret_mask = notifier->mask;
-	if (fn)
-		atomic_store_explicit(&notifier->calling, 1, memory_order_relaxed);
-	vt_unlock(&notifier->lock);
+	if (fn) {
+		notifier->calls += notifier->calls == UINT32_MAX ? 2 : 1;
+		atomic_store_explicit(&notifier->calling, notifier->calls, memory_order_relaxed);
+	}
+	vt_unlock(&registry->notifier_lock);
 	return fn;
 }
 
@@ -67,7 +73,7 @@ static bool tell_one(vitals_registry *registry)
 	if (vt_changes_notify(registry, &event) < 0)
 		return false;
 	event.size = sizeof(event);
-	fn = call_begin(notifier, &user, &mask);
+	fn = call_begin(registry, &user, &mask);
 	if (!fn)
 		return true;
 	sigfillset(&all);
@@ -83,6 +89,8 @@ static void *notifier_run(void *arg)
 	vitals_registry *registry = arg;
 	_Atomic uint32_t *word = vt_changes_word(registry);
 
+	/* Relaxed: only this thread itself looks for its own number. */
+	atomic_store_explicit(&registry->notifier->tid, vt_task_self(), memory_order_relaxed);
 	/* Acquire pairs with the store that stops. */
 	while (atomic_load_explicit(&registry->notifier->running, memory_order_acquire)) {
 		/* Acquire: what comes after this look changes the word. */
@@ -110,11 +118,29 @@ static int notifier_make(vitals_registry *registry)
 	return r;
 }
 
+/* In a forked child the parent's notifier is not there to be stopped or waited for. */
+static void notifier_settle(vitals_registry *registry) VT_REQUIRES(registry->notifier_control)
+{
+	struct vt_notifier *notifier = registry->notifier;
+	/* Relaxed: it changes only while there is one thread. */
+	uint32_t forks = atomic_load_explicit(&registry->forks, memory_order_relaxed);
+
+	if (notifier->forks == forks)
+		return;
+	notifier->forks = forks;
+	notifier->joinable = false;
+	atomic_store_explicit(&notifier->running, 0, memory_order_relaxed);
+	atomic_store_explicit(&notifier->tid, 0, memory_order_relaxed);
+	atomic_store_explicit(&notifier->calling, 0, memory_order_relaxed);
+}
+
 static int notifier_start_controlled(vitals_registry *registry)
+	VT_REQUIRES(registry->notifier_control)
 {
 	struct vt_notifier *notifier = registry->notifier;
 	int r;
 
+	notifier_settle(registry);
 	if (notifier->joinable)
 		return 0;
 	vt_changes_notify_from_now(registry);
@@ -130,17 +156,29 @@ int vt_notifier_start(vitals_registry *registry)
 
 	if (r < 0)
 		return r;
-	vt_lock(&registry->notifier->control);
+	vt_lock(&registry->notifier_control);
 	r = notifier_start_controlled(registry);
-	vt_unlock(&registry->notifier->control);
+	vt_unlock(&registry->notifier_control);
 	return r;
+}
+
+int vt_notifier_resume(vitals_registry *registry)
+{
+	bool wanted = false;
+
+	if (registry->notifier) {
+		vt_lock(&registry->notifier_lock);
+		wanted = registry->notifier->fn;
+		vt_unlock(&registry->notifier_lock);
+	}
+	return wanted ? vt_notifier_start(registry) : 0;
 }
 
 /* Is the calling thread the notifier, in a callback? */
 static bool from_callback(const struct vt_notifier *notifier)
 {
-	return atomic_load_explicit(&notifier->running, memory_order_acquire) &&
-	       pthread_equal(pthread_self(), notifier->thread);
+	/* Relaxed: see notifier_run(). */
+	return atomic_load_explicit(&notifier->tid, memory_order_relaxed) == vt_task_self();
 }
 
 int vt_notifier_stop(vitals_registry *registry)
@@ -151,14 +189,16 @@ int vt_notifier_stop(vitals_registry *registry)
 		return 0;
 	if (from_callback(notifier))
 		return -EDEADLK;
-	vt_lock(&notifier->control);
+	vt_lock(&registry->notifier_control);
+	notifier_settle(registry);
 	if (notifier->joinable) {
 		atomic_store_explicit(&notifier->running, 0, memory_order_release);
 		vt_notifier_wake(registry);
 		(void)pthread_join(notifier->thread, NULL);
 		notifier->joinable = false;
+		atomic_store_explicit(&notifier->tid, 0, memory_order_relaxed);
 	}
-	vt_unlock(&notifier->control);
+	vt_unlock(&registry->notifier_control);
 	return 0;
 }
 
@@ -166,6 +206,7 @@ int vitals_on_event(vitals_registry *registry,
 		    void (*fn)(const struct vitals_event *event, void *user), void *user)
 {
 	struct vt_notifier *notifier;
+	uint32_t before;
 	int r;
 
 	r = vt_registry_get(registry, &registry);
@@ -177,18 +218,20 @@ int vitals_on_event(vitals_registry *registry,
 	notifier = registry->notifier;
 	if (from_callback(notifier))
 		return -EDEADLK;
-	if (fn) {
-		r = vt_notifier_start(registry);
-		if (r < 0)
-			return r;
-	}
-	vt_lock(&notifier->lock);
+	vt_lock(&registry->notifier_control);
+	notifier_settle(registry);
+	r = fn ? notifier_start_controlled(registry) : 0;
+	vt_unlock(&registry->notifier_control);
+	if (r < 0)
+		return r;
+	vt_lock(&registry->notifier_lock);
 	notifier->fn = fn;
 	notifier->user = user;
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &notifier->mask);
-	vt_unlock(&notifier->lock);
+	before = atomic_load_explicit(&notifier->calling, memory_order_relaxed);
+	vt_unlock(&registry->notifier_lock);
 	/* Acquire pairs with call_end(): what the callback before did is over. */
-	while (atomic_load_explicit(&notifier->calling, memory_order_acquire))
-		(void)vt_futex_wait(&notifier->calling, 1, UINT64_MAX);
+	while (before && atomic_load_explicit(&notifier->calling, memory_order_acquire) == before)
+		(void)vt_futex_wait(&notifier->calling, before, UINT64_MAX);
 	return 0;
 }

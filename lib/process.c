@@ -56,7 +56,15 @@ int vitals_start(vitals_registry *registry)
 	}
 	if (r < 0)
 		return r;
-	return off(registry) ? 0 : vt_monitor_start(registry);
+	if (off(registry))
+		return 0;
+	r = vt_monitor_start(registry);
+	if (r < 0)
+		return r;
+	r = vt_notifier_resume(registry);
+	if (r < 0)
+		(void)vt_monitor_stop(registry);
+	return r;
 }
 
 int vitals_stop(vitals_registry *registry)

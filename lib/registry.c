@@ -95,15 +95,15 @@ static enum vt_run registry_run(const vitals_registry *registry)
 
 static int registry_make_ready(vitals_registry *registry)
 {
-	bool first;
 	int r;
 
 	r = vt_fork_watch();
 	if (r < 0)
 		return r;
+	/* First, so that a fork waits until it is laid out, or leaves the child an empty one. */
+	vt_fork_add(registry);
 	vt_lock(&registry->lock);
-	first = !vt_registry_ready(registry);
-	if (first) {
+	if (!vt_registry_ready(registry)) {
 		/* Relaxed: numbers need only differ. */
 		if (!registry->id)
 			registry->id = 1 + atomic_fetch_add_explicit(&registry_ids, 1,
@@ -111,8 +111,6 @@ static int registry_make_ready(vitals_registry *registry)
 		r = registry_lay_out(registry);
 	}
 	vt_unlock(&registry->lock);
-	if (first && r == 0)
-		vt_fork_add(registry);
 	return r;
 }
 
@@ -148,6 +146,13 @@ int vt_registry_renew(vitals_registry *registry)
 	if (!registry)
 		registry = &default_registry;
 	vt_lock(&registry->lock);
+	if (registry_run(registry) != VT_RUN_FORKED) {
+		/* Another thread of the child was first. */
+		vt_unlock(&registry->lock);
+		return 0;
+	}
+	/* Relaxed: no turn is under way here, whatever was under way in the parent. */
+	atomic_store_explicit(&registry->turns, 0, memory_order_relaxed);
 	/* What was inherited stays mapped: handles point there, and find zeros. */
 	registry->n_segments = 0;
 	registry->n_rooms = 0;
@@ -179,10 +184,15 @@ static void registry_destroy(vitals_registry *registry)
 {
 	unsigned i;
 
-	vt_fork_remove(registry);
-	vt_pools_free(registry);
+	/* Under the lock, and in the list until then: no child shares what is left of it. */
+	vt_lock(&registry->lock);
 	for (i = 0; i < registry->n_segments; i++)
 		vt_segment_free(&registry->segments[i]);
+	registry->n_segments = 0;
+	atomic_store_explicit(&registry->ready, 0, memory_order_relaxed);
+	vt_unlock(&registry->lock);
+	vt_fork_remove(registry);
+	vt_pools_free(registry);
 	for (i = 0; i < registry->n_rooms; i++)
 		vt_pages_free(registry->rooms[i].at, registry->rooms[i].size);
 	vt_pages_free(registry->names.buckets, registry->names.n_buckets * sizeof(uint32_t));
@@ -220,6 +230,7 @@ int vitals_registry_new(uint32_t slots, vitals_registry **ret)
 	atomic_init(&registry->wake_fd, -1);
 	r = registry_make_ready(registry);
 	if (r < 0) {
+		vt_fork_remove(registry);
 		vt_pages_free(registry, sizeof(*registry));
 		return r;
 	}

@@ -7,8 +7,9 @@
  * them by the same index, the lock, and what state it is in. Knows how slots are taken and given
  * back, not what is in them.
  *
- * Lock order: judge (one turn at a time) before lock (structure: slots, names, the tree) before
- * events_lock. The monitor's judging takes only the first; nobody calls out under any of them.
+ * Lock order: notifier_control, monitor_control, judge (one turn at a time) before lock (structure:
+ * slots, names, the tree) before events_lock. The monitor's judging takes only judge and, for a
+ * moment, events_lock; nobody calls out under any of them. A forked child starts all afresh.
  */
 
 #ifndef VT_REGISTRY_H
@@ -79,6 +80,9 @@ struct vitals_registry {
 	struct vt_lock lock;
 	struct vt_lock judge;
 	struct vt_lock events_lock;
+	struct vt_lock monitor_control;  /* start and stop, one at a time; never in a turn */
+	struct vt_lock notifier_control; /* the same of the notifier; never in a callback */
+	struct vt_lock notifier_lock;    /* what it calls; held for no call out */
 
 	struct vt_view view;
 	struct vt_root *root; /* set once the first segment is there */
@@ -86,6 +90,7 @@ struct vitals_registry {
 	_Atomic uint32_t refs;  /* holders of the whole: its maker, and what outlives it */
 	_Atomic uint32_t ready; /* the first segment is there */
 	_Atomic uint32_t epoch; /* changes when a forked child gives up what it inherited */
+	_Atomic uint32_t forks; /* changes in every forked child, where no thread of ours is */
 	_Atomic uint32_t run;   /* enum vt_run */
 	_Atomic uint32_t turns; /* odd while a turn looks at slots */
 	_Atomic uint64_t ids;   /* last given */

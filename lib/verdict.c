@@ -18,7 +18,9 @@ static void tick_copy(const struct vt_tick_line *line, struct vt_tick *tick)
 	tick->at_ns = VT_BEAT_NS(atomic_load_explicit(&line->beat, memory_order_acquire));
 	COPY(real_ns);
 	COPY(tick_ns);
+	COPY(before_ns);
 	COPY(started_ns);
+	COPY(started_paused_ns);
 	COPY(paused_ns);
 	COPY(pause_from_ns);
 	COPY(pause_ns);
@@ -57,7 +59,9 @@ void vt_tick_store(struct vt_tick_line *line, const struct vt_tick *tick)
 			      memory_order_release);
 	COPY(real_ns);
 	COPY(tick_ns);
+	COPY(before_ns);
 	COPY(started_ns);
+	COPY(started_paused_ns);
 	COPY(paused_ns);
 	COPY(pause_from_ns);
 	COPY(pause_ns);
@@ -105,9 +109,46 @@ uint64_t vt_not_watched(const struct vt_tick *tick, uint64_t now_ns)
 	return now_ns - tick->at_ns;
 }
 
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
 /*
- * How much of the silence since @beat_ns the process did not run. A beat that the monitor has not
- * seen came after its last look, so only the pause that has just been credited can follow it.
+ * Up to when there can have been silence. Nobody is ahead of the monitor by a tick; where it is
+ * two behind, that may turn out to be a pause, and nothing since its last look counts.
+ */
+static uint64_t horizon_of(const struct vt_tick *tick, uint64_t now_ns)
+{
+	uint64_t since = less(now_ns, tick->at_ns);
+
+	if (since > 2 * tick->tick_ns)
+		return tick->at_ns;
+	return tick->at_ns + (since < tick->tick_ns ? since : tick->tick_ns);
+}
+
+/*
+ * The newest sign of life, as late as it can have been: a touch carries the time of a tick and may
+ * have come just before the next, however long that took. A preempted thread may have stored an
+ * older beat than the monitor saw.
+ */
+static uint64_t newest_sign(const struct vt_sign *sign, const struct vt_tick *tick,
+			    uint64_t horizon_ns)
+{
+	uint64_t beat_ns = VT_BEAT_NS(sign->beat), at_ns = VT_BEAT_NS(tick->at_ns);
+
+	if ((sign->beat & VT_BEAT_MASK) == VT_BEAT_TICK) {
+		if (beat_ns >= at_ns)
+			return VT_BEAT_NS(horizon_ns);
+		if (beat_ns >= tick->before_ns || beat_ns > sign->seen)
+			return at_ns;
+	}
+	return beat_ns > sign->seen ? beat_ns : sign->seen;
+}
+
+/*
+ * The paused total that goes with @beat_ns. A beat that the monitor has not seen came after its
+ * last look, so only the pause that has just been credited can lie around it or follow it.
  */
 static uint64_t paused_total_at(const struct vt_sign *sign, const struct vt_tick *tick,
 				uint64_t beat_ns)
@@ -116,33 +157,30 @@ static uint64_t paused_total_at(const struct vt_sign *sign, const struct vt_tick
 		return sign->seen_paused_ns;
 	if (beat_ns <= tick->pause_from_ns)
 		return tick->paused_ns - tick->pause_ns;
-	return tick->paused_ns;
+	return tick->paused_ns - less(tick->pause_from_ns + tick->pause_ns, beat_ns);
 }
 
-static uint64_t less(uint64_t a, uint64_t b)
+/* Since the newest sign of life or the start, whichever is later: nothing before that counts. */
+static uint64_t silence_of(const struct vt_verdict *verdict, const struct vt_tick *tick,
+			   uint64_t horizon_ns)
 {
-	return a > b ? a - b : 0;
+	if (verdict->beat_ns > tick->started_ns)
+		return less(less(horizon_ns, verdict->beat_ns),
+			    tick->paused_ns - verdict->paused_ns);
+	return less(less(horizon_ns, tick->started_ns),
+		    tick->paused_ns - tick->started_paused_ns);
 }
 
 struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tick,
 			   uint64_t now_ns)
 {
-	uint64_t kind = sign->beat & VT_BEAT_MASK, allowed = sign->timeout_ns, horizon;
+	uint64_t kind = sign->beat & VT_BEAT_MASK, allowed = sign->timeout_ns;
+	uint64_t horizon_ns = horizon_of(tick, now_ns);
 	struct vt_verdict verdict = { .state = sign->state };
 
-	/* A preempted thread may have stored an older beat than the monitor saw. */
-	verdict.beat_ns = VT_BEAT_NS(sign->beat);
-	if (verdict.beat_ns < sign->seen)
-		verdict.beat_ns = sign->seen;
+	verdict.beat_ns = newest_sign(sign, tick, horizon_ns);
 	verdict.paused_ns = paused_total_at(sign, tick, verdict.beat_ns);
-
-	/* Nothing from before the start counts, and nobody is ahead of the monitor by a tick. */
-	horizon = tick->at_ns + tick->tick_ns;
-	horizon = horizon < now_ns ? horizon : now_ns;
-	verdict.silence_ns = less(horizon, verdict.beat_ns > tick->started_ns ?
-						   verdict.beat_ns :
-						   tick->started_ns);
-	verdict.silence_ns = less(verdict.silence_ns, tick->paused_ns - verdict.paused_ns);
+	verdict.silence_ns = silence_of(&verdict, tick, horizon_ns);
 
 	if (sign->flags & (VT_HB_CLOSED | VT_HB_DEAD)) {
 		verdict.state = sign->flags & VT_HB_CLOSED ? VITALS_CLOSED : VITALS_DEAD;
@@ -157,10 +195,6 @@ struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tic
 
 	if (kind == VT_BEAT_STARTING)
 		allowed = sign->start_ns;
-	else if (kind == VT_BEAT_TICK)
-		/* It may have come a whole tick after the time it carries. */
-		allowed += tick->tick_ns;
-
 	if (verdict.silence_ns <= allowed) {
 		verdict.state = kind == VT_BEAT_STARTING ? VITALS_STARTING : VITALS_HEALTHY;
 		return verdict;

@@ -20,7 +20,9 @@ struct vt_tick {
 	uint64_t at_ns;
 	uint64_t real_ns;
 	uint64_t tick_ns;
+	uint64_t before_ns;
 	uint64_t started_ns;
+	uint64_t started_paused_ns;
 	uint64_t paused_ns;
 	uint64_t pause_from_ns;
 	uint64_t pause_ns;

@@ -171,8 +171,9 @@ int vitals_stop(vitals_registry *registry);
  *
  * For tests, and for hosts without a thread to spare. The first turn is the
  * start. A turn later than two ticks after the one before counts as a pause of
- * the process and credits one tick, as for the monitor's thread: to walk through
- * time step by at most vitals_process_info.tick_ns.
+ * the process, and the time between them as nobody's silence, as for the monitor's
+ * thread; only when the eight before were as late, a tick of it counts. To walk
+ * through time step by at most vitals_process_info.tick_ns.
  *
  * Threads: any.
  * Return: 0; -EBUSY if the monitor's thread runs or another turn is under way;
