@@ -15,7 +15,7 @@ core_levels='
 0 layout clock futex wakefd histogram region task text options
 1 registry slots fork names view verdict
 2 heartbeat beat owner quitter cause live scope member hold unblock tell
-3 thread over reap wait
+3 thread self over reap wait
 4 rows groups snapshot print report
 5 changes events monitor notifier signals
 6 main stages listen finish exit process
@@ -64,6 +64,7 @@ registry slots
 registry view
 report snapshot
 scope quitter
+self thread
 slots registry
 snapshot rows
 stages main
