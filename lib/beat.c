@@ -11,7 +11,7 @@
 
 #undef vitals_heartbeat_touch
 
-#define NS_PER_S 1000000000u
+#define NS_PER_US 1000u
 
 /* Relaxed, here and below: a beat is a fact of its own and publishes nothing else. */
 static bool closed(const struct vt_hot *hot)
@@ -32,8 +32,9 @@ static void pulse_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t interv
 		     vt_histogram_coarse_of(vt_histogram_fine(ns - interval_ns)), 1,
 		     ns - interval_ns);
 	if (missed)
-		atomic_fetch_add_explicit(heartbeat->intervals ? &heartbeat->intervals->missed :
-								 &group->missed,
+		atomic_fetch_add_explicit(heartbeat->intervals
+						  ? &heartbeat->intervals->missed
+						  : &group->missed,
 					  missed, memory_order_relaxed);
 }
 
@@ -47,7 +48,8 @@ int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 		return -ECANCELED;
 	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns), memory_order_relaxed);
 	before = atomic_load_explicit(&hot->pulse, memory_order_relaxed);
-	if (!before && intervals && vt_intervals_pulse_first(intervals, &hot->pulse, now_ns))
+	if (!before && intervals &&
+	    vt_intervals_pulse_first(intervals, &hot->pulse, now_ns))
 		return 0;
 	before = atomic_exchange_explicit(&hot->pulse, now_ns, memory_order_relaxed);
 	if (!before)
@@ -98,25 +100,35 @@ int vitals_heartbeat_idle(vitals_heartbeat *heartbeat)
 	return vt_heartbeat_idle_at(heartbeat, vt_clock_now());
 }
 
+/*
+ * Its timer's period: its interval, but for the nanoseconds below a microsecond, which say whose
+ * timer it is. A host's timer of the same interval has none there.
+ */
+static struct timespec due_period(const vitals_heartbeat *heartbeat)
+{
+	const struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	uint64_t interval_ns =
+		atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	uint64_t id = atomic_load_explicit(&hot->id, memory_order_relaxed);
 
-/* Is the number still the timer that was made for this heartbeat? Its period says so. */
+	return vt_clock_timespec(interval_ns - interval_ns % NS_PER_US + 1 +
+				 id % (NS_PER_US - 1));
+}
+
+/* Is the number still the timer that was made for this heartbeat? */
 static bool due_fd_ours(const vitals_heartbeat *heartbeat, int fd)
 {
-	uint64_t interval_ns = atomic_load_explicit(&vt_heartbeat_hot(heartbeat)->interval_ns,
-						    memory_order_relaxed);
+	struct timespec period = due_period(heartbeat);
 	struct itimerspec is;
 
-	return timerfd_gettime(fd, &is) == 0 &&
-	       (uint64_t)is.it_interval.tv_sec == interval_ns / NS_PER_S &&
-	       (uint64_t)is.it_interval.tv_nsec == interval_ns % NS_PER_S;
+	return timerfd_gettime(fd, &is) == 0 && is.it_interval.tv_sec == period.tv_sec &&
+	       is.it_interval.tv_nsec == period.tv_nsec;
 }
 
 static void due_fd_arm(const vitals_heartbeat *heartbeat, int fd)
 {
-	uint64_t interval_ns = atomic_load_explicit(&vt_heartbeat_hot(heartbeat)->interval_ns,
-						    memory_order_relaxed);
-	struct itimerspec is = { .it_interval = vt_clock_timespec(interval_ns),
-				 .it_value = vt_clock_timespec(interval_ns) };
+	struct itimerspec is = { .it_interval = due_period(heartbeat),
+				 .it_value = due_period(heartbeat) };
 
 	(void)timerfd_settime(fd, 0, &is, NULL);
 }
@@ -125,7 +137,8 @@ int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
 	uint64_t beat = atomic_load_explicit(&hot->beat, memory_order_relaxed);
-	uint64_t interval_ns = atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	uint64_t interval_ns =
+		atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
 	int saved = errno, fd;
 
 	if ((beat & VT_BEAT_MASK) != VT_BEAT_STARTING && !closed(hot) &&
@@ -146,25 +159,30 @@ int vitals_heartbeat_due(vitals_heartbeat *heartbeat)
 
 int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
 {
-	int fd, none = -1;
+	int saved = errno, before, fd;
 
 	if (!heartbeat)
 		return -EINVAL;
 	if (!vt_heartbeat_current(heartbeat) || closed(vt_heartbeat_hot(heartbeat)))
 		return -ECANCELED;
-	fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
-	if (fd >= 0)
-		return fd;
+	before = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
+	/* After a host's closefrom the number may be the host's: then a new one. */
+	if (before >= 0 && due_fd_ours(heartbeat, before))
+		return before;
+	errno = saved;
 	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (fd < 0)
-		return -errno;
+	if (fd < 0) {
+		fd = -errno;
+		errno = saved;
+		return fd;
+	}
 	due_fd_arm(heartbeat, fd);
 	/* Release publishes an armed timer; another thread may have been first. */
-	if (!atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &none, fd,
+	if (!atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &before, fd,
 						     memory_order_acq_rel,
 						     memory_order_acquire)) {
 		(void)close(fd);
-		return none;
+		return before;
 	}
 	return fd;
 }

@@ -152,7 +152,8 @@ int vitals_events_fd(vitals_events *events)
 	registry = events->registry;
 	vt_lock(&registry->events_lock);
 	fd = atomic_load_explicit(&events->fd, memory_order_relaxed);
-	if (fd < 0) {
+	/* After a host's closefrom the number may be the host's: then a new one. */
+	if (!vt_wakefd_ours(fd)) {
 		fd = vt_wakefd_new();
 		if (fd >= 0) {
 			atomic_store_explicit(&events->fd, fd, memory_order_relaxed);

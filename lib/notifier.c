@@ -5,9 +5,7 @@
 #include "events.h"
 #include "monitor.h"
 #include "task.h"
-#ifdef VT_HAVE_THREADS
 #include "thread.h"
-#endif
 
 #include <errno.h>
 #include <limits.h>
@@ -99,9 +97,7 @@ static void *notifier_run(void *arg)
 		uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
 		bool busy = tell_one(registry);
 
-#ifdef VT_HAVE_THREADS
 		busy |= vt_thread_callbacks_run(registry);
-#endif
 		if (!busy)
 			(void)vt_futex_wait(word, seen, UINT64_MAX);
 	}

@@ -14,46 +14,66 @@ export LC_ALL=C
 core_levels='
 0 layout clock futex wakefd histogram region task text options
 1 registry slots fork names view verdict
-2 heartbeat beat owner quitter member
-3 thread
+2 heartbeat beat owner quitter cause live scope member hold unblock tell
+3 thread over reap wait
 4 rows groups snapshot print report
 5 changes events monitor notifier signals
-6 main process
+6 main stages listen finish exit process
 '
 exporter_levels='
-0 buffer fd
-1 address exposition json render request
+0 buffer escape fd
+1 address body exposition json render request
 2 table
 3 series verdict
 4 series-groups series-heartbeats series-quitters rows prometheus
 5 health
 6 routes connections
 7 http
-8 exporter
+8 loop
+9 server
+10 exporter
 '
 
 # The only arrows within a level: who, whom.
 drawn='
 beat heartbeat
+cause quitter
 events changes
+finish main
 fork registry
 futex clock
 groups rows
 histogram layout
+hold member
+hold unblock
+listen main
+live quitter
+member quitter
 monitor changes
 names registry
 notifier events
 notifier monitor
+over thread
 owner heartbeat
 print snapshot
+quitter cause
+reap thread
 region layout
 registry fork
 registry slots
 registry view
+report snapshot
+scope quitter
 slots registry
 snapshot rows
+stages main
+tell cause
+tell member
+tell unblock
 text layout
+unblock member
 verdict view
+wait thread
 '
 
 # Headers from elsewhere, and the only file that may see each.

@@ -4,11 +4,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The first failure is kept: whoever moves the count from 0 writes it. */
@@ -141,10 +143,54 @@ int fd_count(void)
 	DIR *dir = opendir("/proc/self/fd");
 	int n = 0;
 
-	ck_assert_ptr_nonnull(dir);
+	if (!dir)
+		ck_abort_msg("/proc/self/fd: %s", strerror(errno));
 	while (readdir(dir))
 		n++;
 	closedir(dir);
 	/* Without ".", ".." and the directory itself. */
 	return n - 3;
+}
+
+size_t mapped_pages(void)
+{
+	char text[128] = "";
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		ck_abort_msg("/proc/self/statm: %s", strerror(errno));
+	close(fd);
+	return strtoul(text, NULL, 10);
+}
+
+void child_check_at(int passed, const char *condition, const char *file, int line)
+{
+	if (passed)
+		return;
+	dprintf(STDERR_FILENO, "%s:%d: child %d: %s (errno %d)\n", file, line,
+		(int)getpid(), condition, errno);
+	_exit(EXIT_FAILURE);
+}
+
+void child_passed(int pid)
+{
+	int status;
+
+	ck_assert_int_gt(pid, 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(!WIFSIGNALED(status), "the child was ended by signal %d",
+		      WTERMSIG(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+
+void child_run(void (*fn)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(CHILD_SECONDS);
+		fn(arg);
+		_exit(EXIT_SUCCESS);
+	}
+	child_passed(pid);
 }

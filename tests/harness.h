@@ -3,8 +3,8 @@
 /*
  * Harness
  *
- * What every test program shares: running its suite, checks in worker threads, files that
- * live for one test.
+ * What every test program shares: running its suite, checks in worker threads and in child
+ * processes, files that live for one test.
  */
 
 #ifndef HARNESS_H
@@ -47,5 +47,22 @@ char *golden_read(const char *name, size_t *ret_size);
 
 /* How many descriptors the process has open: the same before and after, or something leaks. */
 int fd_count(void);
+/* How many pages it has mapped; the same. Not from the heap. */
+size_t mapped_pages(void);
+
+/*
+ * Runs a part of a test in a process of its own, which may close everything, lower its limits or
+ * forbid itself system calls, and waits for it. It fails the test by child_check(), by a signal,
+ * or by taking longer than CHILD_SECONDS; never by ck_assert, which writes to a file even when all
+ * is well.
+ */
+#define CHILD_SECONDS 25
+#define child_check(condition)                                                           \
+	child_check_at((condition) ? 1 : 0, #condition, __FILE__, __LINE__)
+
+void child_run(void (*fn)(void *arg), void *arg);
+void child_check_at(int passed, const char *condition, const char *file, int line);
+/* Fails the test unless the child of this test's own fork ended with status 0. */
+void child_passed(int pid);
 
 #endif
