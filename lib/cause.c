@@ -26,7 +26,8 @@ uint32_t vt_cause_reserve(vitals_registry *registry)
 	return index + 1;
 }
 
-void vt_cause_set(vitals_registry *registry, uint32_t cause, const struct vitals_cause *from)
+void vt_cause_set(vitals_registry *registry, uint32_t cause,
+		  const struct vitals_cause *from)
 {
 	struct vt_cause_slot *slot = cause_slot(registry, cause);
 
@@ -72,7 +73,8 @@ void vt_cause_unref(vitals_registry *registry, uint32_t cause)
 	vt_slot_free(registry, VT_POOL_CAUSE, cause - 1);
 }
 
-void vt_cause_init(struct vitals_cause *cause, uint32_t kind, int status, const char *text)
+void vt_cause_init(struct vitals_cause *cause, uint32_t kind, int status,
+		   const char *text)
 {
 	memset(cause, 0, sizeof(*cause));
 	cause->size = (uint32_t)sizeof(*cause);
@@ -83,14 +85,16 @@ void vt_cause_init(struct vitals_cause *cause, uint32_t kind, int status, const 
 }
 
 /* A node's cause slot stands still while the node does, which its handle sees to. */
-static void cause_load(const vitals_quitter *quitter, uint32_t cause, struct vitals_cause *to)
+static void cause_load(const vitals_quitter *quitter, uint32_t cause,
+		       struct vitals_cause *to)
 {
 	const struct vt_cause_slot *slot = cause_slot(quitter->registry, cause);
 
 	/* Acquire: the node's word, read before, was stored after all of these. */
 	to->index = (int32_t)atomic_load_explicit(&slot->index, memory_order_acquire) - 1;
 	to->signo = (int32_t)atomic_load_explicit(&slot->signo, memory_order_acquire);
-	to->sender_pid = (int32_t)atomic_load_explicit(&slot->sender_pid, memory_order_acquire);
+	to->sender_pid =
+		(int32_t)atomic_load_explicit(&slot->sender_pid, memory_order_acquire);
 	to->sender_uid = atomic_load_explicit(&slot->sender_uid, memory_order_acquire);
 	to->status = (int32_t)atomic_load_explicit(&slot->status, memory_order_acquire);
 	to->at_ns = atomic_load_explicit(&slot->at_ns, memory_order_acquire);
@@ -109,7 +113,9 @@ int vitals_quitter_cause(const vitals_quitter *quitter, struct vitals_cause *ret
 		return -EINVAL;
 	vt_cause_init(&cause, VITALS_CAUSE_NONE, 0, NULL);
 	slot = vt_quitter_slot(quitter);
-	/* Acquire pairs with the release in vt_quitter_mark(), after the cause was set. */
+	/*
+	 * Acquire pairs with the release in vt_quitter_mark(), after the cause was set.
+	 */
 	if (vt_registry_current(quitter->registry, quitter->epoch) &&
 	    (atomic_load_explicit(&slot->word, memory_order_acquire) & VT_QUIT)) {
 		uint32_t index = atomic_load_explicit(&slot->cause, memory_order_acquire);

@@ -137,9 +137,15 @@ static void changes_wake(vitals_registry *registry)
 }
 
 static bool changes_lock(vitals_registry *registry) VT_TRY_ACQUIRE(registry->events_lock)
+	VT_UNCHECKED
 {
-	return vt_lock_until(&registry->events_lock,
-			     vt_clock_after(vt_clock_now(), READER_WAIT_NS));
+	bool *stuck = &registry->changes->stuck;
+
+	/* Once, not for each change: then whoever has it must have let go of it first. */
+	*stuck = *stuck ? !vt_trylock(&registry->events_lock) :
+			  !vt_lock_until(&registry->events_lock,
+					 vt_clock_after(vt_clock_now(), READER_WAIT_NS));
+	return !*stuck;
 }
 
 /* The monitor's memory of the heartbeat, for readers of the region. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Leaving the process, with who is late on stderr: no heap, no stdio, for any of those threads may
- * hold their locks.
+ * Leaving the process, with who is late on stderr: no heap, no stdio, for any of those
+ * threads may hold their locks.
  */
 
 #include "quitter.h"

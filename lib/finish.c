@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The end of a main quitter: wait for an event, drive the stages, wait for everybody, say how it
- * went. Does itself all that the monitor does for a shutdown, so that it needs none.
+ * The end of a main quitter: wait for an event, drive the stages, wait for everybody, say
+ * how it went. Does itself all that the monitor does for a shutdown, so that it needs
+ * none.
  */
 
 #include "clock.h"
@@ -19,7 +20,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* How often those in condition waits are kicked, and threads on their way out looked at. */
+/*
+ * How often those in condition waits are kicked, and threads on their way out looked at.
+ */
 #define SOON_NS 1000000u
 /* Without a descriptor to be woken by, and when another finish may clear it. */
 #define BLIND_NS 10000000u
@@ -42,7 +45,8 @@ static int wake_fd_make(struct vt_tree *tree)
 	if (fd < 0)
 		return -1;
 	if (!atomic_compare_exchange_strong_explicit(&tree->wake_fd, &old, fd,
-						     memory_order_acq_rel, memory_order_acquire)) {
+						     memory_order_acq_rel,
+						     memory_order_acquire)) {
 		vt_wakefd_close(fd);
 		fd = old;
 	}
@@ -59,7 +63,8 @@ static void calls_see_to(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	if (!any)
 		return;
-	if (!(atomic_load_explicit(&registry->root->flags, memory_order_relaxed) & VT_ROOT_OFF) &&
+	if (!(atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
+	      VT_ROOT_OFF) &&
 	    vt_notifier_start(registry) == 0)
 		vt_notifier_wake(registry);
 	else
@@ -79,7 +84,8 @@ static struct standing finish_turn(vitals_quitter *quitter, struct vt_main *main
 	standing.wish_ns = vt_main_turn_at(registry, main, bits, all_done, now_ns, &told);
 	kicks = vt_unblock_kick(registry, &told);
 	told_all = vt_main_phase(main) == VT_PHASE_FLUSH;
-	deadline_ns = vt_main_phase(main) == VT_PHASE_IDLE ? UINT64_MAX : main->deadline_ns;
+	deadline_ns = vt_main_phase(main) == VT_PHASE_IDLE ? UINT64_MAX
+							   : main->deadline_ns;
 	vt_tree_unlock(registry, &told);
 	vt_told_deliver(registry, &told);
 	vt_lock(&registry->lock);
@@ -131,8 +137,10 @@ static uint32_t abandoned_count(vitals_registry *registry, const vitals_quitter 
 	uint32_t at, n = 0;
 
 	vt_lock(&registry->lock);
-	for (at = quitter->index + 1; at; at = vt_quitter_next(registry, quitter, at, true))
-		n += vt_slot_get(&vt_quitter_slot(vt_quitter_at(registry, at - 1))->abandoned);
+	for (at = quitter->index + 1; at;
+	     at = vt_quitter_next(registry, quitter, at, true))
+		n += vt_slot_get(
+			&vt_quitter_slot(vt_quitter_at(registry, at - 1))->abandoned);
 	vt_unlock(&registry->lock);
 	return n;
 }
@@ -193,8 +201,12 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 		return r;
 	registry = main_quitter->registry;
 	for (;;) {
-		/* Acquire pairs with vt_tree_news(): what comes after this look is seen later. */
-		uint32_t news = atomic_load_explicit(&registry->tree->news, memory_order_acquire);
+		/*
+		 * Acquire pairs with vt_tree_news(): what comes after this look is seen
+		 * later.
+		 */
+		uint32_t news =
+			atomic_load_explicit(&registry->tree->news, memory_order_acquire);
 
 		standing = finish_turn(main_quitter, registry->main);
 		if (standing.over)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Holds: work that is not a thread. A member without a thread, one for each name in a quitter,
- * which counts how often it is held.
+ * Holds: work that is not a thread. A member without a thread, one for each name in a
+ * quitter, which counts how often it is held.
  */
 
 #include "clock.h"
@@ -12,7 +12,10 @@
 
 #include <errno.h>
 
-/* The hold called @what, rather one that is not abandoned; NULL: none. @ret_link: what points to it. */
+/*
+ * The hold called @what, rather one that is not abandoned; NULL: none. @ret_link: what
+ * points to it.
+ */
 static vitals_thread *hold_find(vitals_registry *registry, vitals_quitter *quitter,
 				const char *what, bool abandoned, uint32_t **ret_link)
 	VT_REQUIRES(registry->lock)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a main quitter listens to: signals, by their handler, and descriptors, polled by the monitor
- * and by finish. An event's index is the order of the on_ calls; of several that have come the lowest
- * wins.
+ * What a main quitter listens to: signals, by their handler, and descriptors, polled by
+ * the monitor and by finish. An event's index is the order of the on_ calls; of several
+ * that have come the lowest wins.
  */
 
 #include "main.h"
@@ -56,7 +56,8 @@ int vitals_quitter_on_signal(vitals_quitter *main_quitter, int signo, const char
 {
 	if (!main_quitter)
 		return -EINVAL;
-	return event_new(main_quitter, false, signo, text ? text : vt_signals_name(signo));
+	return event_new(main_quitter, false, signo,
+			 text ? text : vt_signals_name(signo));
 }
 
 int vitals_quitter_on_fd(vitals_quitter *main_quitter, int fd, const char *text)
@@ -66,17 +67,19 @@ int vitals_quitter_on_fd(vitals_quitter *main_quitter, int fd, const char *text)
 	return event_new(main_quitter, true, fd, text ? text : "fd");
 }
 
-unsigned vt_main_fds(struct vt_main *main, struct pollfd *fds, uint8_t *ret_events, unsigned room)
+unsigned vt_main_fds(struct vt_main *main, struct pollfd *fds, uint8_t *ret_events,
+		     unsigned room)
 {
 	/* Acquire pairs with event_add(). */
 	uint32_t i, n = atomic_load_explicit(&main->n_events, memory_order_acquire);
 	unsigned filled = 0;
 
 	if (vt_main_phase(main) != VT_PHASE_IDLE)
-		return 0; /* nothing more to learn, and a readable one would never let go */
+		return 0; /* nothing to learn, and a readable one would never let go */
 	for (i = 0; i < n && filled < room; i++) {
 		/* Relaxed: a number of its own. */
-		int fd = atomic_load_explicit(&main->events[i].number, memory_order_relaxed);
+		int fd = atomic_load_explicit(&main->events[i].number,
+					      memory_order_relaxed);
 
 		if (!main->events[i].is_fd || fd < 0)
 			continue;
@@ -97,7 +100,10 @@ uint64_t vt_main_look(struct vt_main *main)
 	if (!n || poll(fds, n, 0) <= 0)
 		return 0;
 	for (i = 0; i < n; i++) {
-		/* The host has closed it; its number may be anything's later. Relaxed, as above. */
+		/*
+		 * The host has closed it; its number may be anything's later. Relaxed, as
+		 * above.
+		 */
 		if (fds[i].revents & POLLNVAL)
 			atomic_store_explicit(&main->events[events[i]].number, -1,
 					      memory_order_relaxed);

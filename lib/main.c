@@ -46,7 +46,8 @@ static void main_reset(vitals_registry *registry, struct vt_main *main,
 	main->timeout_ns = timeout_ns;
 	main->ready_off_ns = options->ready_off_ns;
 	for (i = 0; i < VT_STAGES; i++)
-		atomic_store_explicit(&registry->root->stages[i], 0, memory_order_release);
+		atomic_store_explicit(&registry->root->stages[i], 0,
+				      memory_order_release);
 	atomic_fetch_and_explicit(&registry->root->flags, ~VT_ROOT_QUITTING,
 				  memory_order_release);
 	registry->tree->departed = 0;
@@ -63,7 +64,8 @@ static int main_make(vitals_registry *registry, uint64_t timeout_ns,
 	int r = vt_tree_get(registry);
 
 	if (!r && !registry->main)
-		registry->main = (struct vt_main *)vt_registry_room(registry, sizeof(*main));
+		registry->main =
+			(struct vt_main *)vt_registry_room(registry, sizeof(*main));
 	main = registry->main;
 	if (r || !main)
 		return -ENOMEM;
@@ -81,12 +83,14 @@ static int main_make(vitals_registry *registry, uint64_t timeout_ns,
 	(*ret)->bits |= VT_NODE_MAIN;
 	main->quitter = *ret;
 	vt_slot_put(&registry->root->main_quitter, (*ret)->index + 1);
-	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_HAS_MAIN, memory_order_release);
+	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_HAS_MAIN,
+				 memory_order_release);
 	return 0;
 }
 
 int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
-			    const struct vitals_quitter_options *options, vitals_quitter **ret)
+			    const struct vitals_quitter_options *options,
+			    vitals_quitter **ret)
 {
 	struct vitals_quitter_options mine;
 	int r;
@@ -102,7 +106,10 @@ int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
 	r = vt_registry_get(registry, &registry);
 	if (r)
 		return r;
-	/* From the first turn on, whoever makes it: events are not looked at in finish alone. */
+	/*
+	 * From the first turn on, whoever makes it: events are not looked at in finish
+	 * alone.
+	 */
 	r = vt_monitor_work(registry, &vt_main_work);
 	if (r)
 		return r;
@@ -113,12 +120,15 @@ int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
 }
 
 /* Gives up being the registry's main quitter. Return: its cause's reserve. */
-static void main_unmake(vitals_registry *registry, vitals_quitter *quitter, struct vt_told *told)
-	VT_REQUIRES(registry->lock)
+static void main_unmake(vitals_registry *registry, vitals_quitter *quitter,
+			struct vt_told *told) VT_REQUIRES(registry->lock)
 {
 	struct vt_main *main = registry->main;
 
-	/* What was said to all at once, or has begun, is said to everybody: later nobody can. */
+	/*
+	 * What was said to all at once, or has begun, is said to everybody: later nobody
+	 * can.
+	 */
 	if (vt_quitter_told(quitter) || vt_main_phase(main) != VT_PHASE_IDLE) {
 		atomic_store_explicit(&main->requests.expired, 1, memory_order_release);
 		(void)vt_main_turn_at(registry, main, 0, false, vt_clock_now(), told);
@@ -216,7 +226,10 @@ static unsigned work_fds(vitals_registry *registry, struct pollfd *fds, unsigned
 	return registry->main ? vt_main_fds(registry->main, fds, NULL, room) : 0;
 }
 
-/* The turn that follows at once looks at them itself, and at signals: the lowest index wins. */
+/*
+ * The turn that follows at once looks at them itself, and at signals: the lowest index
+ * wins.
+ */
 static void work_ready(vitals_registry *registry, const struct pollfd *fds, unsigned n,
 		       uint64_t now_ns)
 {

@@ -3,9 +3,10 @@
 /*
  * Main
  *
- * The root of the tree: the events it listens to, the stages a shutdown goes through, how it ends.
- * A turn is a function of the state and the time; the monitor's thread, a step, send_quit and finish
- * all do the same one, so a shutdown needs none of them in particular.
+ * The root of the tree: the events it listens to, the stages a shutdown goes through, how
+ * it ends. A turn is a function of the state and the time; the monitor's thread, a step,
+ * send_quit and finish all do the same one, so a shutdown needs none of them in
+ * particular.
  */
 
 #ifndef VT_MAIN_H
@@ -35,7 +36,7 @@ struct vt_main {
 	struct vt_event events[VT_EVENTS];
 	_Atomic uint32_t n_events;
 	_Atomic uint32_t generation; /* changes with every main quitter */
-	_Atomic uint32_t phase;      /* enum vt_phase; written under the registry's lock */
+	_Atomic uint32_t phase; /* enum vt_phase; written under the registry's lock */
 	/* guarded by the registry's lock */
 	vitals_quitter *quitter; /* NULL: none */
 	uint64_t timeout_ns;
@@ -49,9 +50,6 @@ struct vt_main {
 
 	struct vt_told unsettled; /* the monitor's: what it could not let go of in time */
 };
-
-
-
 
 static inline enum vt_phase vt_main_phase(const struct vt_main *main)
 {
@@ -69,14 +67,15 @@ int vt_main_begin(vitals_registry *registry, const struct vitals_cause *cause);
 bool vt_main_is(vitals_quitter *quitter);
 
 /* The descriptors to poll; @ret_events says which event each is. Return: how many. */
-unsigned vt_main_fds(struct vt_main *main, struct pollfd *fds, uint8_t *ret_events, unsigned room);
+unsigned vt_main_fds(struct vt_main *main, struct pollfd *fds, uint8_t *ret_events,
+		     unsigned room);
 
 /* Looks at all descriptors now. Return: those that have something. */
 uint64_t vt_main_look(struct vt_main *main);
 
 /*
- * One turn at @now_ns with the events in @bits, and those of signals; @all_done: nobody is left to
- * wait for. Return: when it wants the next, UINT64_MAX: no wish.
+ * One turn at @now_ns with the events in @bits, and those of signals; @all_done: nobody
+ * is left to wait for. Return: when it wants the next, UINT64_MAX: no wish.
  */
 uint64_t vt_main_turn_at(vitals_registry *registry, struct vt_main *main, uint64_t bits,
 			 bool all_done, uint64_t now_ns, struct vt_told *told)

@@ -17,7 +17,8 @@ bool vt_member_told(const vitals_thread *member)
 {
 	/* Acquire: what was written before it was told is seen by whoever obeys. */
 	return vt_quitter_told(member->quitter) ||
-	       (atomic_load_explicit(&member->slot->word, memory_order_acquire) & VT_QUIT);
+	       (atomic_load_explicit(&member->slot->word, memory_order_acquire) &
+		VT_QUIT);
 }
 
 bool vt_member_told_armed(const vitals_thread *member)
@@ -25,8 +26,8 @@ bool vt_member_told_armed(const vitals_thread *member)
 	const struct vt_quitter_slot *slot = vt_quitter_slot(member->quitter);
 
 	/*
-	 * Sequentially consistent: the caller stored armed before; whoever tells stores the word
-	 * before it loads armed. So one of the two sees the other.
+	 * Sequentially consistent: the caller stored armed before; whoever tells stores
+	 * the word before it loads armed. So one of the two sees the other.
 	 */
 	if ((atomic_load_explicit(&slot->word, memory_order_seq_cst) |
 	     atomic_load_explicit(&member->slot->word, memory_order_seq_cst)) &
@@ -64,7 +65,10 @@ static void record_fill(vitals_thread *member, vitals_registry *registry, uint32
 	member->heartbeat = spec->heartbeat; /* consumed */
 	member->slot = slot_at(registry, index + 1);
 	member->index = index;
-	/* Relaxed: epoch changes only in a child of one thread; the rest is nobody else's yet. */
+	/*
+	 * Relaxed: epoch changes only in a child of one thread; the rest is nobody else's
+	 * yet.
+	 */
 	member->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
 	atomic_store_explicit(&member->poll_fd, -1, memory_order_relaxed);
 	member->refs = 1;
@@ -127,7 +131,8 @@ int vt_member_join(vitals_registry *registry, vitals_quitter *quitter,
 	record_fill(member, registry, index, quitter, spec);
 	slot_fill(registry, member->slot, quitter, spec);
 	if (!number) {
-		number = vt_names_take(registry, (struct vt_named){ VT_POOL_MEMBER, index });
+		number = vt_names_take(registry,
+				       (struct vt_named){ VT_POOL_MEMBER, index });
 		if (!number) {
 			vt_slot_free(registry, VT_POOL_MEMBER, index);
 			return -ENOMEM;
@@ -147,7 +152,8 @@ int vt_member_join(vitals_registry *registry, vitals_quitter *quitter,
 	return 0;
 }
 
-void vt_member_note(vitals_registry *registry, vitals_thread *member, struct vt_told *told)
+void vt_member_note(vitals_registry *registry, vitals_thread *member,
+		    struct vt_told *told)
 {
 	/* Sequentially consistent: see vt_member_told_armed(). */
 	uint32_t armed = atomic_load_explicit(&member->armed, memory_order_seq_cst);
@@ -174,14 +180,15 @@ void vt_member_tell(vitals_registry *registry, vitals_thread *member, uint64_t n
 }
 
 /* The last that its quitter waited for has gone. */
-static void weak_tell(vitals_registry *registry, const vitals_quitter *quitter, uint64_t now_ns,
-		      struct vt_told *told) VT_REQUIRES(registry->lock)
+static void weak_tell(vitals_registry *registry, const vitals_quitter *quitter,
+		      uint64_t now_ns, struct vt_told *told) VT_REQUIRES(registry->lock)
 {
 	uint32_t at = vt_slot_get(&vt_quitter_slot(quitter)->first_member);
 
 	for (; at; at = vt_slot_get(&slot_at(registry, at)->next))
 		if (vt_slot_get(&slot_at(registry, at)->flags) & VITALS_THREAD_WEAK)
-			vt_member_tell(registry, vt_member_at(registry, at - 1), now_ns, told);
+			vt_member_tell(registry, vt_member_at(registry, at - 1), now_ns,
+				       told);
 }
 
 void vt_member_uncount(vitals_registry *registry, vitals_thread *member, uint64_t now_ns,
@@ -195,7 +202,8 @@ void vt_member_uncount(vitals_registry *registry, vitals_thread *member, uint64_
 	vt_slot_add(&vt_quitter_slot(node)->threads, UINT32_MAX);
 	vt_slot_add(&registry->root->totals.threads, UINT32_MAX);
 	top = vt_quitter_exit(registry, member->quitter, told);
-	for (; top; node = vt_quitter_at(registry, vt_slot_get(&vt_quitter_slot(node)->parent) - 1)) {
+	for (; top; node = vt_quitter_at(
+			    registry, vt_slot_get(&vt_quitter_slot(node)->parent) - 1)) {
 		if (node->bits & VT_NODE_WEAK)
 			weak_tell(registry, node, now_ns, told);
 		if (node == top)
@@ -206,11 +214,13 @@ void vt_member_uncount(vitals_registry *registry, vitals_thread *member, uint64_
 void vt_member_unname(vitals_registry *registry, vitals_thread *member)
 {
 	if (member->bits & VT_MEMBER_NAMED)
-		vt_names_give(registry, (struct vt_named){ VT_POOL_MEMBER, member->index });
+		vt_names_give(registry,
+			      (struct vt_named){ VT_POOL_MEMBER, member->index });
 	member->bits &= ~VT_MEMBER_NAMED;
 }
 
-void vt_member_remove(vitals_registry *registry, vitals_thread *member, struct vt_told *told)
+void vt_member_remove(vitals_registry *registry, vitals_thread *member,
+		      struct vt_told *told)
 {
 	vt_member_unname(registry, member);
 	member_unlink(registry, member);
@@ -222,7 +232,8 @@ void vt_member_remove(vitals_registry *registry, vitals_thread *member, struct v
 	vt_member_unref(registry, member, told);
 }
 
-void vt_member_unref(vitals_registry *registry, vitals_thread *member, struct vt_told *told)
+void vt_member_unref(vitals_registry *registry, vitals_thread *member,
+		     struct vt_told *told)
 {
 	if (--member->refs)
 		return;
@@ -246,8 +257,9 @@ vitals_thread *vt_member_find(vitals_registry *registry, const vitals_quitter *q
 		    (vt_slot_get(&slot->gen) & 1u)) {
 			vitals_thread *member = vt_member_at(registry, i);
 
-			return vt_quitter_inside(registry, member->quitter, quitter) ? member :
-										       NULL;
+			return vt_quitter_inside(registry, member->quitter, quitter)
+				       ? member
+				       : NULL;
 		}
 	}
 	return NULL;

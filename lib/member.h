@@ -3,8 +3,8 @@
 /*
  * Member
  *
- * Who is in a quitter: threads and holds, as records linked in it. How they join it, are no longer
- * counted, and go. What runs in a thread is thread.c's.
+ * Who is in a quitter: threads and holds, as records linked in it. How they join it, are
+ * no longer counted, and go. What runs in a thread is thread.c's.
  */
 
 #ifndef VT_MEMBER_H
@@ -54,7 +54,8 @@ struct vitals_thread {
 	uint32_t call_next;
 };
 
-_Static_assert(sizeof(struct vitals_thread) <= VT_RECORD_MEMBER, "a member's record fits");
+_Static_assert(sizeof(struct vitals_thread) <= VT_RECORD_MEMBER,
+	       "a member's record fits");
 
 static inline vitals_thread *vt_member_at(const vitals_registry *registry, uint32_t index)
 {
@@ -98,16 +99,18 @@ void vt_member_tell(vitals_registry *registry, vitals_thread *member, uint64_t n
 		    struct vt_told *told) VT_REQUIRES(registry->lock);
 
 /* If it waits in something, remembers it as one to be got out. */
-void vt_member_note(vitals_registry *registry, vitals_thread *member, struct vt_told *told)
-	VT_REQUIRES(registry->lock);
+void vt_member_note(vitals_registry *registry, vitals_thread *member,
+		    struct vt_told *told) VT_REQUIRES(registry->lock);
 
 /* Gives its number up, if it is its own. */
 void vt_member_unname(vitals_registry *registry, vitals_thread *member)
 	VT_REQUIRES(registry->lock);
 
-/* Takes it off the list: no longer counted, joined if it was a thread, without heartbeat. */
-void vt_member_remove(vitals_registry *registry, vitals_thread *member, struct vt_told *told)
-	VT_REQUIRES(registry->lock);
+/*
+ * Takes it off the list: no longer counted, joined if it was a thread, without heartbeat.
+ */
+void vt_member_remove(vitals_registry *registry, vitals_thread *member,
+		      struct vt_told *told) VT_REQUIRES(registry->lock);
 
 static inline void vt_member_ref(vitals_registry *registry, vitals_thread *member)
 	VT_REQUIRES(registry->lock)
@@ -116,8 +119,8 @@ static inline void vt_member_ref(vitals_registry *registry, vitals_thread *membe
 	member->refs++;
 }
 
-void vt_member_unref(vitals_registry *registry, vitals_thread *member, struct vt_told *told)
-	VT_REQUIRES(registry->lock);
+void vt_member_unref(vitals_registry *registry, vitals_thread *member,
+		     struct vt_told *told) VT_REQUIRES(registry->lock);
 
 /* The living member with @id, inside @quitter; NULL: none. */
 vitals_thread *vt_member_find(vitals_registry *registry, const vitals_quitter *quitter,

@@ -108,6 +108,17 @@ static void *notifier_run(void *arg)
 	return NULL;
 }
 
+/* The room, if it was ever made. */
+static struct vt_notifier *notifier_of(vitals_registry *registry)
+{
+	struct vt_notifier *notifier;
+
+	vt_lock(&registry->lock);
+	notifier = registry->notifier;
+	vt_unlock(&registry->lock);
+	return notifier;
+}
+
 static int notifier_make(vitals_registry *registry)
 {
 	int r;
@@ -168,11 +179,12 @@ int vt_notifier_start(vitals_registry *registry)
 
 int vt_notifier_resume(vitals_registry *registry)
 {
+	struct vt_notifier *notifier = notifier_of(registry);
 	bool wanted = false;
 
-	if (registry->notifier) {
+	if (notifier) {
 		vt_lock(&registry->notifier_lock);
-		wanted = registry->notifier->fn;
+		wanted = notifier->fn;
 		vt_unlock(&registry->notifier_lock);
 	}
 	return wanted ? vt_notifier_start(registry) : 0;
@@ -187,7 +199,7 @@ static bool from_callback(const struct vt_notifier *notifier)
 
 int vt_notifier_stop(vitals_registry *registry)
 {
-	struct vt_notifier *notifier = registry->notifier;
+	struct vt_notifier *notifier = notifier_of(registry);
 
 	if (!notifier)
 		return 0;

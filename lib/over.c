@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The end of a thread, whichever way it came: return, pthread_exit, a foreign cancel, leave, or, of
- * an adopted one, nothing but the end. In the thread itself.
+ * The end of a thread, whichever way it came: return, pthread_exit, a foreign cancel,
+ * leave, or, of an adopted one, nothing but the end. In the thread itself.
  */
 
 #include "cause.h"
@@ -27,13 +27,16 @@ static void over_tell(const vitals_thread *self, bool failed, int status)
 		return;
 	vt_name_load(self->slot->name, name);
 	vt_cause_init(&cause,
-		      failed ? VITALS_CAUSE_THREAD_FAILED : VITALS_CAUSE_THREAD_ENDED, status,
-		      name);
+		      failed ? VITALS_CAUSE_THREAD_FAILED : VITALS_CAUSE_THREAD_ENDED,
+		      status, name);
 	cause.thread_id = vitals_thread_id(self);
 	(void)vt_tell_at(self->quitter, &cause, vt_clock_now());
 }
 
-/* Nobody joins an adopted one: it is as good as gone. Return: its heartbeat, to be dropped. */
+/*
+ * Nobody joins an adopted one: it is as good as gone. Return: its heartbeat, to be
+ * dropped.
+ */
 static vitals_heartbeat *over_adopted(vitals_registry *registry, vitals_thread *self,
 				      struct vt_told *told) VT_REQUIRES(registry->lock)
 {

@@ -44,7 +44,10 @@ int vt_tree_get(vitals_registry *registry)
 
 void vt_tree_news(struct vt_tree *tree)
 {
-	/* Release: whoever sees the news sees what it is about. Pairs with finish's acquire. */
+	/*
+	 * Release: whoever sees the news sees what it is about. Pairs with finish's
+	 * acquire.
+	 */
 	atomic_fetch_add_explicit(&tree->news, 1, memory_order_release);
 	vt_wakefd_set(atomic_load_explicit(&tree->wake_fd, memory_order_relaxed));
 	vt_futex_wake(&tree->news, INT_MAX);
@@ -78,8 +81,7 @@ void vt_told_word(struct vt_told *told, _Atomic uint32_t *word)
 }
 
 static void node_link(vitals_registry *registry, vitals_quitter *quitter,
-		      vitals_quitter *parent)
-	VT_REQUIRES(registry->lock)
+		      vitals_quitter *parent) VT_REQUIRES(registry->lock)
 {
 	struct vt_quitter_slot *slot = vt_quitter_slot(quitter), *above;
 	uint32_t first;
@@ -96,7 +98,8 @@ static void node_link(vitals_registry *registry, vitals_quitter *quitter,
 	vt_quitter_ref(registry, parent);
 }
 
-static void node_unlink(vitals_registry *registry, const vitals_quitter *quitter) VT_REQUIRES(registry->lock)
+static void node_unlink(vitals_registry *registry, const vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
 {
 	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
 	uint32_t next = vt_slot_get(&slot->next);
@@ -114,9 +117,11 @@ static void node_unlink(vitals_registry *registry, const vitals_quitter *quitter
 static void slot_clear(struct vt_quitter_slot *slot, uint64_t id, uint64_t timeout_ns,
 		       uint32_t stage)
 {
-	_Atomic uint32_t *const zero[] = { &slot->parent, &slot->first_child, &slot->next,
-					   &slot->prev, &slot->first_member, &slot->cause,
-					   &slot->shutdown, &slot->threads, &slot->abandoned };
+	_Atomic uint32_t *const zero[] = { &slot->parent,       &slot->first_child,
+					   &slot->next,         &slot->prev,
+					   &slot->first_member, &slot->cause,
+					   &slot->shutdown,     &slot->threads,
+					   &slot->abandoned };
 	size_t i;
 
 	for (i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
@@ -130,21 +135,24 @@ static void slot_clear(struct vt_quitter_slot *slot, uint64_t id, uint64_t timeo
 	atomic_store_explicit(&slot->told_ns, 0, memory_order_release);
 }
 
-static void record_clear(vitals_quitter *quitter, vitals_registry *registry, uint32_t index,
-			 struct vt_quitter_slot *slot, uint32_t stage)
+static void record_clear(vitals_quitter *quitter, vitals_registry *registry,
+			 uint32_t index, struct vt_quitter_slot *slot, uint32_t stage)
 {
 	memset(quitter, 0, sizeof(*quitter));
 	quitter->head.word = (const uint64_t *)(uintptr_t)&slot->word;
 	quitter->head.stage = (const uint64_t *)(uintptr_t)&registry->root->stages[stage];
 	quitter->registry = registry;
 	quitter->index = index;
-	/* Relaxed: epoch changes only in a child of one thread; fd is nobody else's yet. */
+	/*
+	 * Relaxed: epoch changes only in a child of one thread; fd is nobody else's yet.
+	 */
 	quitter->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
 	atomic_store_explicit(&quitter->fd, -1, memory_order_relaxed);
 	quitter->refs = 1;
 }
 
-static bool is_drain(const vitals_registry *registry, const vitals_quitter *quitter) VT_REQUIRES(registry->lock)
+static bool is_drain(const vitals_registry *registry, const vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
 {
 	const struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
 	uint32_t parent = vt_slot_get(&slot->parent);
@@ -189,8 +197,7 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
 }
 
 static void node_free(vitals_registry *registry, vitals_quitter *quitter,
-		      struct vt_told *told)
-	VT_REQUIRES(registry->lock)
+		      struct vt_told *told) VT_REQUIRES(registry->lock)
 {
 	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
 	uint32_t shutdown = vt_slot_get(&slot->shutdown);

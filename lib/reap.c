@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Threads that have ended are joined by others that end, fork or wait, and by the notifier: never
- * by the monitor, for a join may free the thread's memory, and a stuck thread may hold the lock of
- * the allocator. The list "over" holds those not joined yet, and dead ones that were: they stay
- * listed until somebody puts them away.
+ * Threads that have ended are joined by others that end, fork or wait, and by the
+ * notifier: never by the monitor, for a join may free the thread's memory, and a stuck
+ * thread may hold the lock of the allocator. The list "over" holds those not joined yet,
+ * and dead ones that were: they stay listed until somebody puts them away.
  */
 
 #include "thread.h"
@@ -60,7 +60,8 @@ static bool join_try(vitals_registry *registry, vitals_thread *member)
 	if (gone) {
 		member->bits |= VT_MEMBER_JOINED;
 		/* Relaxed: a hint whether there is somebody to join. */
-		atomic_fetch_sub_explicit(&registry->tree->n_over, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&registry->tree->n_over, 1,
+					  memory_order_relaxed);
 		if (!(member->bits & VT_MEMBER_DEAD))
 			heartbeat = put_away(registry, member, &told);
 	}
@@ -102,7 +103,10 @@ void vt_reap(vitals_registry *registry)
 	(void)vt_registry_unref(registry);
 }
 
-/* One that has to be joined before a wait for @quitter is over. @ret_claimed: it is the caller's. */
+/*
+ * One that has to be joined before a wait for @quitter is over. @ret_claimed: it is the
+ * caller's.
+ */
 static vitals_thread *over_claim(vitals_registry *registry, const vitals_quitter *quitter,
 				 bool *ret_claimed) VT_REQUIRES(registry->lock)
 {
@@ -184,7 +188,8 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 		uint64_t now_ns;
 
 		/* Acquire pairs with join_try(). */
-		joins = atomic_load_explicit(&registry->tree->joins, memory_order_acquire);
+		joins = atomic_load_explicit(&registry->tree->joins,
+					     memory_order_acquire);
 		vt_lock(&registry->lock);
 		member = over_claim(registry, quitter, &claimed);
 		vt_unlock(&registry->lock);
@@ -202,7 +207,9 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 		}
 		if (now_ns >= deadline_ns)
 			return -ETIMEDOUT;
-		/* Nothing says when a thread is gone but a join: soon, so try again soon. */
+		/*
+		 * Nothing says when a thread is gone but a join: soon, so try again soon.
+		 */
 		if (pause_ns > deadline_ns - now_ns)
 			pause_ns = deadline_ns - now_ns;
 		(void)vt_futex_wait(&registry->tree->joins, joins, now_ns + pause_ns);
@@ -224,8 +231,9 @@ bool vt_thread_callbacks_run(vitals_registry *registry)
 }
 
 /* The heartbeat of an abandoned one is closed, its name is free. */
-static void abandon_locked(vitals_registry *registry, vitals_thread *member, uint64_t now_ns,
-			   struct vt_told *told) VT_REQUIRES(registry->lock)
+static void abandon_locked(vitals_registry *registry, vitals_thread *member,
+			   uint64_t now_ns, struct vt_told *told)
+	VT_REQUIRES(registry->lock)
 {
 	struct vt_member_slot *slot = member->slot;
 
@@ -263,7 +271,9 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id)
 		vt_unlock(&registry->lock);
 		return r;
 	}
-	/* The library's reference keeps it while the lock is held; this one, afterwards. */
+	/*
+	 * The library's reference keeps it while the lock is held; this one, afterwards.
+	 */
 	heartbeat = vitals_heartbeat_ref(member->heartbeat);
 	abandon_locked(registry, member, vt_clock_now(), &told);
 	if (member->bits & VT_MEMBER_JOINED) /* dead and gone: this puts it away */

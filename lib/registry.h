@@ -25,6 +25,11 @@
 #define VT_SEGMENTS 64
 #define VT_ROOMS 8
 
+/* How often the monitor looks: so many times in the shortest timeout, within these bounds. */
+#define VT_TICKS 8
+#define VT_TICK_MIN_NS VITALS_MS(1)
+#define VT_TICK_MAX_NS VITALS_S(1)
+
 /* What is taken and given back: a slot, or a pair of them, and the private record beside it. */
 enum vt_pool {
 	VT_POOL_HEARTBEAT, /* hot and cold */
@@ -170,6 +175,18 @@ void vt_slot_free(vitals_registry *registry, enum vt_pool pool, uint32_t index)
 void *vt_slot(const vitals_registry *registry, enum vt_kind kind, uint32_t index);
 void *vt_record(const vitals_registry *registry, enum vt_pool pool, uint32_t index);
 struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool, uint32_t index);
+
+/*
+ * The next use of a free slot begins: whoever knows the last by its gen no longer takes the slot for
+ * that. What is filled in from here on is stored with release, so that a copy that has any of it
+ * sees the gen too.
+ */
+static inline void vt_slot_take(_Atomic uint32_t *gen)
+{
+	uint32_t old = atomic_load_explicit(gen, memory_order_relaxed);
+
+	atomic_store_explicit(gen, old + 2, memory_order_release);
+}
 
 /* Makes gen odd: from here on readers see the slot. All else is in place. */
 static inline void vt_slot_open(_Atomic uint32_t *gen)

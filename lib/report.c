@@ -34,7 +34,8 @@ static void pass_add(struct pass *pass, vitals_thread *member)
 		pass->lates[pass->n].index = member->index;
 		pass->lates[pass->n].gen = vt_slot_get(&slot->gen);
 		if (vt_member_told(member))
-			vt_slot_put(&slot->flags, vt_slot_get(&slot->flags) | VT_MEMBER_LATE);
+			vt_slot_put(&slot->flags,
+				    vt_slot_get(&slot->flags) | VT_MEMBER_LATE);
 	}
 	pass->n++;
 }
@@ -66,13 +67,18 @@ static uint32_t pass_node(vitals_registry *registry, const vitals_quitter *quitt
 	return pass->n - before;
 }
 
-static struct vt_shutdown_slot *shutdown_at(const vitals_registry *registry, uint32_t index)
+static struct vt_shutdown_slot *shutdown_at(const vitals_registry *registry,
+					    uint32_t index)
 {
 	return (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN, index - 1);
 }
 
-/* The node's record of how its waits have ended, made with the first. NULL without memory. */
-static struct vt_shutdown_slot *shutdown_get(vitals_registry *registry, vitals_quitter *quitter)
+/*
+ * The node's record of how its waits have ended, made with the first. NULL without
+ * memory.
+ */
+static struct vt_shutdown_slot *shutdown_get(vitals_registry *registry,
+					     vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock)
 {
 	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
@@ -98,8 +104,9 @@ static struct vt_shutdown_slot *shutdown_get(vitals_registry *registry, vitals_q
 }
 
 /* How this wait has ended for one node. */
-static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter, uint32_t late,
-			  bool timed_out, uint64_t now_ns) VT_REQUIRES(registry->lock)
+static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
+			  uint32_t late, bool timed_out, uint64_t now_ns)
+	VT_REQUIRES(registry->lock)
 {
 	struct vt_shutdown_slot *ends = shutdown_get(registry, quitter);
 	/* Relaxed: written under the lock that is held. */
@@ -109,7 +116,8 @@ static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter, ui
 	if (!ends)
 		return;
 	if (vt_slot_get(&ends->timed_out) != timed_out)
-		vt_slot_add(&registry->root->totals.timed_out, timed_out ? 1 : UINT32_MAX);
+		vt_slot_add(&registry->root->totals.timed_out,
+			    timed_out ? 1 : UINT32_MAX);
 	vt_slot_put(&ends->timed_out, timed_out);
 	vt_slot_put(&ends->late, late);
 	vt_slot_add(&ends->shutdowns, 1);
@@ -141,9 +149,13 @@ static void total_add(_Atomic uint64_t *total, uint64_t n)
 	atomic_fetch_add_explicit(total, n, memory_order_relaxed);
 }
 
-/* One pass over @quitter's subtree. @notes: writes down, per node, how the wait has ended. */
-static void pass_tree(vitals_registry *registry, vitals_quitter *quitter, struct pass *pass,
-		      bool notes, uint64_t now_ns) VT_REQUIRES(registry->lock)
+/*
+ * One pass over @quitter's subtree. @notes: writes down, per node, how the wait has
+ * ended.
+ */
+static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
+		      struct pass *pass, bool notes, uint64_t now_ns)
+	VT_REQUIRES(registry->lock)
 {
 	uint32_t at = quitter->index + 1;
 
@@ -156,7 +168,8 @@ static void pass_tree(vitals_registry *registry, vitals_quitter *quitter, struct
 						   memory_order_relaxed) ||
 			      (notes && registry->tree->n_shutdowns);
 
-		if (notes && (late || (node == quitter && pass->room)) && vt_tell_marked(node))
+		if (notes && (late || (node == quitter && pass->room)) &&
+		    vt_tell_marked(node))
 			shutdown_note(registry, node, late, true, now_ns);
 		else if (notes)
 			shutdown_clear(registry, node);
@@ -165,7 +178,8 @@ static void pass_tree(vitals_registry *registry, vitals_quitter *quitter, struct
 }
 
 /* Counts, so that there is room for all; then collects, in the same order. */
-static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts, uint64_t now_ns)
+static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts,
+			 uint64_t now_ns)
 {
 	vitals_registry *registry = quitter->registry;
 	struct vt_totals *totals = &registry->root->totals;
@@ -233,8 +247,8 @@ static void wait_once(vitals_quitter *quitter, uint64_t live, uint64_t deadline_
 	kicks = vt_unblock_kick(registry, &told);
 	vt_tree_unlock(registry, &told);
 	/*
-	 * Sequentially consistent: counted before the kernel looks at live, as live_set() stores
-	 * live before it looks at this.
+	 * Sequentially consistent: counted before the kernel looks at live, as live_set()
+	 * stores live before it looks at this.
 	 */
 	atomic_fetch_add_explicit(&quitter->waiters, 1, memory_order_seq_cst);
 	(void)vt_futex_wait(vt_futex_low(&vt_quitter_slot(quitter)->live), (uint32_t)live,
@@ -271,7 +285,10 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
 		return -EDEADLK;
 	r = vt_report_wait(quitter, vt_clock_after(vt_clock_now(), timeout_ns));
 	now_ns = vt_clock_now();
-	/* A look is not a wait: it does not count. Who left in the last moment is not late. */
+	/*
+	 * A look is not a wait: it does not count. Who left in the last moment is not
+	 * late.
+	 */
 	if (r && vt_report_late(quitter, timeout_ns != 0, now_ns, late))
 		return r;
 	vt_report_done(quitter, now_ns);

@@ -3,8 +3,9 @@
 /*
  * Report
  *
- * Waiting for a quitter, and who did not leave: from the records of its members, never by name. The
- * records are copied in one short pass under the lock, the rows are made after it.
+ * Waiting for a quitter, and who did not leave: from the records of its members, never by
+ * name. The records are copied in one short pass under the lock, the rows are made after
+ * it.
  */
 
 #ifndef VT_REPORT_H
@@ -19,8 +20,9 @@
 int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns);
 
 /*
- * Who is late: a snapshot of just those, NULL if nobody wants it or there is no memory. Notes in the
- * quitters how the wait has ended, if they were told and @counts. Return: how many.
+ * Who is late: a snapshot of just those, NULL if nobody wants it or there is no memory.
+ * Notes in the quitters how the wait has ended, if they were told and @counts. Return:
+ * how many.
  */
 uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 			vitals_snapshot **late);

@@ -137,22 +137,22 @@ bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment
 	return false;
 }
 
-int vt_row_buckets(const struct vt_view *view, uint32_t index, uint64_t *counts, uint32_t n)
+int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uint64_t *counts,
+		   uint32_t n)
 {
 	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
 	const struct vt_cold *cold = vt_view_slot(view, VT_KIND_COLD, index);
 	const struct vt_intervals *intervals;
 	uint64_t fine[VT_FINE];
-	uint32_t i, has, gen;
+	uint32_t i, has;
 
-	if (!hot || !cold)
+	if (!hot || !cold || !(gen & 1u) || LOAD(hot, gen) != gen || LOAD(hot, flags) & VT_HB_CLOSED)
 		return -ENOENT;
-	gen = LOAD(hot, gen);
 	intervals = histogram_of(view, hot, cold, &has);
 	if (!intervals)
 		return -ENODATA;
 	counts_load(intervals, has, fine);
-	if (!(gen & 1u) || LOAD(hot, gen) != gen)
+	if (LOAD(hot, gen) != gen)
 		return -ENOENT;
 	if (has <= n) {
 		memcpy(counts, fine, has * sizeof(*counts));

@@ -54,8 +54,8 @@ int vitals_quitter_new(vitals_quitter *parent, const char *name,
 	stage = mine.stage ? mine.stage : vt_slot_get(&above->stage);
 	/* Relaxed: it stands still while the node does. */
 	r = vt_quitter_make(registry, parent, name, stage,
-			    mine.timeout_ns ? mine.timeout_ns :
-					      atomic_load_explicit(&above->timeout_ns,
+			    mine.timeout_ns ? mine.timeout_ns
+					    : atomic_load_explicit(&above->timeout_ns,
 								   memory_order_relaxed),
 			    ret);
 	vt_unlock(&registry->lock);
@@ -66,11 +66,11 @@ int vitals_quitter_new(vitals_quitter *parent, const char *name,
 static int fd_publish(vitals_quitter *quitter, int old, int fd)
 {
 	/*
-	 * Sequentially consistent: stored before the word is looked at, as tell_collect() stores
-	 * the word before it looks here.
+	 * Sequentially consistent: stored before the word is looked at, as tell_collect()
+	 * stores the word before it looks here.
 	 */
-	if (!atomic_compare_exchange_strong_explicit(&quitter->fd, &old, fd, memory_order_seq_cst,
-						     memory_order_seq_cst)) {
+	if (!atomic_compare_exchange_strong_explicit(
+		    &quitter->fd, &old, fd, memory_order_seq_cst, memory_order_seq_cst)) {
 		vt_wakefd_close(fd);
 		fd = old;
 	}
@@ -93,7 +93,10 @@ int vitals_quitter_fd(vitals_quitter *quitter)
 		return old;
 	if (!vt_registry_current(quitter->registry, quitter->epoch))
 		return -ECANCELED;
-	/* None yet, or the host has closed it and its number may be something else by now. */
+	/*
+	 * None yet, or the host has closed it and its number may be something else by
+	 * now.
+	 */
 	fd = vt_wakefd_new();
 	if (fd < 0)
 		return fd;

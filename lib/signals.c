@@ -26,45 +26,61 @@ static struct vt_lock table_lock;
 static _Atomic uint32_t inside;
 
 /*
- * The process the handlers are for: a forked child inherits them, and must neither take its
- * parent's shutdown for its own nor wake its parent's threads by descriptors it shares.
+ * The process the handlers are for: a forked child inherits them, and must neither take
+ * its parent's shutdown for its own nor wake its parent's threads by descriptors it
+ * shares.
  */
 static _Atomic int owner_pid;
 static bool watches_fork; /* guarded by table_lock */
+
+/* Who was first to send this event. Relaxed: published by the bit in pending. */
+static void sender_note(struct vt_requests *requests, unsigned event, uint32_t pid,
+			uint32_t uid, uint64_t now_ns)
+{
+	struct vt_sender *sender = &requests->senders[event];
+	uint64_t bit = (uint64_t)1 << event;
+
+	if (atomic_fetch_or_explicit(&requests->seen, bit, memory_order_relaxed) & bit)
+		return;
+	atomic_store_explicit(&sender->pid, pid, memory_order_relaxed);
+	atomic_store_explicit(&sender->uid, uid, memory_order_relaxed);
+	atomic_store_explicit(&sender->at_ns, now_ns, memory_order_relaxed);
+}
 
 uint32_t vt_signals_note_at(struct vt_requests *requests, int signo, unsigned event,
 			    uint32_t pid, uint32_t uid, uint64_t now_ns)
 {
 	vitals_registry *registry = requests->registry;
-	struct vt_sender *sender = &requests->senders[event];
-	/* Relaxed: facts of their own; of two handlers that race, the exchange lets one on. */
-	uint64_t last_ns = atomic_load_explicit(&table[signo].last_ns, memory_order_relaxed);
-	uint64_t bit = (uint64_t)1 << event;
+	/*
+	 * Relaxed: facts of their own; of two handlers that race, the exchange lets one
+	 * on.
+	 */
+	uint64_t last_ns =
+		atomic_load_explicit(&table[signo].last_ns, memory_order_relaxed);
 	uint32_t request;
 
 	if (last_ns && now_ns < last_ns + VT_SAME_REQUEST_NS)
 		return 0;
-	if (!atomic_compare_exchange_strong_explicit(&table[signo].last_ns, &last_ns, now_ns,
-						     memory_order_relaxed, memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&table[signo].last_ns, &last_ns,
+						     now_ns, memory_order_relaxed,
+						     memory_order_relaxed))
 		return 0;
-	if (!(atomic_fetch_or_explicit(&requests->seen, bit, memory_order_relaxed) & bit)) {
-		atomic_store_explicit(&sender->pid, pid, memory_order_relaxed);
-		atomic_store_explicit(&sender->uid, uid, memory_order_relaxed);
-		atomic_store_explicit(&sender->at_ns, now_ns, memory_order_relaxed);
-	}
-	request = atomic_fetch_add_explicit(&requests->count, 1, memory_order_relaxed) + 1;
+	sender_note(requests, event, pid, uid, now_ns);
+	request =
+		atomic_fetch_add_explicit(&requests->count, 1, memory_order_relaxed) + 1;
 	if (request >= 2)
 		atomic_store_explicit(&requests->expired, 1, memory_order_release);
 	/* Release: whoever takes the bit sees who sent it. Pairs with main's exchange. */
-	atomic_fetch_or_explicit(&requests->pending, bit, memory_order_release);
-	if (request >= 2 || !(atomic_load_explicit(&requests->delayed, memory_order_acquire) ||
-			      atomic_load_explicit(&registry->tree->drains,
-						   memory_order_acquire))) {
+	atomic_fetch_or_explicit(&requests->pending, (uint64_t)1 << event,
+				 memory_order_release);
+	if (request >= 2 ||
+	    !(atomic_load_explicit(&requests->delayed, memory_order_acquire) ||
+	      atomic_load_explicit(&registry->tree->drains, memory_order_acquire))) {
 		/* Readiness first; release to must_quit's acquire. */
 		atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_QUITTING,
 					 memory_order_release);
-		atomic_fetch_or_explicit(&registry->root->stages[VITALS_STAGE_QUIT], VT_QUIT,
-					 memory_order_release);
+		atomic_fetch_or_explicit(&registry->root->stages[VITALS_STAGE_QUIT],
+					 VT_QUIT, memory_order_release);
 	}
 	vt_tree_news(registry->tree);
 	vt_registry_wake(registry);
@@ -73,7 +89,10 @@ uint32_t vt_signals_note_at(struct vt_requests *requests, int signo, unsigned ev
 
 static bool ours(const struct sigaction *action);
 
-/* The handler that was there before ours goes on; its default does if nobody here @taken it. */
+/*
+ * The handler that was there before ours goes on; its default does if nobody here @taken
+ * it.
+ */
 static void chain(int signo, siginfo_t *info, void *context, bool taken)
 {
 	struct sigaction now;
@@ -83,7 +102,9 @@ static void chain(int signo, siginfo_t *info, void *context, bool taken)
 	if (before->sa_flags & SA_SIGINFO) {
 		before->sa_sigaction(signo, info, context);
 	} else if (before->sa_handler == SIG_DFL) {
-		/* As in a forked child, whose parent's shutdown is none of its business. */
+		/*
+		 * As in a forked child, whose parent's shutdown is none of its business.
+		 */
 		if (!taken && !sigaction(signo, NULL, &now) && ours(&now)) {
 			(void)sigaction(signo, before, NULL);
 			(void)raise(signo); /* comes when this handler has returned */
@@ -100,20 +121,25 @@ static void handle(int signo, siginfo_t *info, void *context)
 	uint32_t request = 0;
 	bool taken;
 
-	/* Sequentially consistent: counted before requests is read; vt_signals_remove() clears
-	 * requests before it looks at the count. */
+	/*
+	 * Sequentially consistent: counted before requests is read; vt_signals_remove()
+	 * clears requests before it looks at the count.
+	 */
 	atomic_fetch_add_explicit(&inside, 1, memory_order_seq_cst);
 	requests = atomic_load_explicit(&table[signo].requests, memory_order_seq_cst);
-	/* Relaxed: written before the handler was installed, and by a fork's child alone. */
-	taken = requests && atomic_load_explicit(&owner_pid, memory_order_relaxed) == getpid();
+	/*
+	 * Relaxed: written before the handler was installed, and by a fork's child alone.
+	 */
+	taken = requests &&
+		atomic_load_explicit(&owner_pid, memory_order_relaxed) == getpid();
 	if (taken) {
 		bool sent = info->si_code <= 0; /* by a process; else the kernel did */
 
 		request = vt_signals_note_at(
 			requests, signo,
 			atomic_load_explicit(&table[signo].event, memory_order_acquire),
-			sent ? (uint32_t)info->si_pid : 0, sent ? (uint32_t)info->si_uid : 0,
-			vt_clock_now());
+			sent ? (uint32_t)info->si_pid : 0,
+			sent ? (uint32_t)info->si_uid : 0, vt_clock_now());
 	}
 	/* Release: done with requests before anybody frees it. */
 	atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
@@ -123,7 +149,9 @@ static void handle(int signo, siginfo_t *info, void *context)
 	errno = saved;
 }
 
-/* A child of fork: daemon(3), or one that will exec. Registered after the registry's own. */
+/*
+ * A child of fork: daemon(3), or one that will exec. Registered after the registry's own.
+ */
 static void forked(void)
 {
 	unsigned i;
@@ -137,12 +165,17 @@ static void forked(void)
 
 		if (!requests)
 			continue;
-		/* Handles that went on (nothing was started yet) take their signals along. */
-		if (atomic_load_explicit(&requests->registry->run, memory_order_relaxed) !=
-		    VT_RUN_FORKED)
-			atomic_store_explicit(&owner_pid, (int)getpid(), memory_order_relaxed);
+		/*
+		 * Handles that went on (nothing was started yet) take their signals
+		 * along.
+		 */
+		if (atomic_load_explicit(&requests->registry->run,
+					 memory_order_relaxed) != VT_RUN_FORKED)
+			atomic_store_explicit(&owner_pid, (int)getpid(),
+					      memory_order_relaxed);
 		else
-			atomic_store_explicit(&table[i].requests, NULL, memory_order_relaxed);
+			atomic_store_explicit(&table[i].requests, NULL,
+					      memory_order_relaxed);
 	}
 }
 
@@ -157,7 +190,9 @@ static int install(int signo)
 
 	if (sigaction(signo, NULL, &now))
 		return -EINVAL;
-	/* Ours already, or below somebody's who chains to it: what was before is known. */
+	/*
+	 * Ours already, or below somebody's who chains to it: what was before is known.
+	 */
 	if (ours(&now) || table[signo].installed)
 		return 0;
 	if (!(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN)
@@ -204,10 +239,15 @@ void vt_signals_remove(struct vt_requests *requests)
 
 	vt_lock(&table_lock);
 	for (signo = 1; signo < SIGNALS; signo++) {
-		if (atomic_load_explicit(&table[signo].requests, memory_order_relaxed) != requests)
+		if (atomic_load_explicit(&table[signo].requests, memory_order_relaxed) !=
+		    requests)
 			continue;
-		/* Whoever has put a handler over ours chains to it, and it on to what was before. */
-		if (table[signo].installed && !sigaction(signo, NULL, &now) && ours(&now)) {
+		/*
+		 * Whoever has put a handler over ours chains to it, and it on to what was
+		 * before.
+		 */
+		if (table[signo].installed && !sigaction(signo, NULL, &now) &&
+		    ours(&now)) {
 			(void)sigaction(signo, &table[signo].before, NULL);
 			table[signo].installed = false;
 		}
@@ -225,7 +265,7 @@ const char *vt_signals_name(int signo)
 		int signo;
 		const char *name;
 	} names[] = {
-		{ SIGTERM, "SIGTERM" }, { SIGINT, "SIGINT" },	{ SIGHUP, "SIGHUP" },
+		{ SIGTERM, "SIGTERM" }, { SIGINT, "SIGINT" },   { SIGHUP, "SIGHUP" },
 		{ SIGQUIT, "SIGQUIT" }, { SIGUSR1, "SIGUSR1" }, { SIGUSR2, "SIGUSR2" },
 		{ SIGALRM, "SIGALRM" }, { SIGPIPE, "SIGPIPE" }, { SIGPWR, "SIGPWR" },
 	};

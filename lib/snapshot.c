@@ -324,7 +324,13 @@ int vitals_snapshot_process(vitals_snapshot *snapshot, struct vitals_process_inf
 	return vt_record_store(info, &snapshot->process, sizeof(snapshot->process));
 }
 
-/* Looks the @at-th heartbeat of an index up; those that are gone are dropped from it. */
+/* Is it well again since the monitor made its list of the worst? */
+static bool well(const struct vitals_heartbeat_info *row)
+{
+	return row->state == VITALS_HEALTHY || row->state == VITALS_IDLE;
+}
+
+/* Looks the @at-th heartbeat of an index up; those that do not belong in it are dropped. */
 static int heartbeat_at(vitals_snapshot *snapshot, struct index *index, uint32_t at,
 			struct vitals_heartbeat_info *info)
 {
@@ -335,7 +341,8 @@ static int heartbeat_at(vitals_snapshot *snapshot, struct index *index, uint32_t
 
 		if (gen_of(snapshot->view, VT_KIND_HOT, slot) ==
 			    (uint32_t)index->entries[at] &&
-		    vt_row_heartbeat(snapshot->view, &snapshot->moment, slot, &row)) {
+		    vt_row_heartbeat(snapshot->view, &snapshot->moment, slot, &row) &&
+		    (index != &snapshot->worst || !well(&row))) {
 			snapshot->newest_ns = vt_clock_now();
 			return vt_record_store(info, &row, sizeof(row));
 		}
@@ -445,7 +452,8 @@ int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t 
 	if (index >= snapshot->heartbeats.n)
 		return -ENOENT;
 	return vt_row_buckets(snapshot->view,
-			      (uint32_t)(snapshot->heartbeats.entries[index] >> 32), counts, n);
+			      (uint32_t)(snapshot->heartbeats.entries[index] >> 32),
+			      (uint32_t)snapshot->heartbeats.entries[index], counts, n);
 }
 
 static const struct vt_group_row *group_at(vitals_snapshot *snapshot, uint32_t index)

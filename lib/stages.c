@@ -5,9 +5,9 @@
  *
  *   readiness off → (ready_off_ns) → drain → quit → flush
  *
- * Quit begins when those that drain have left, or half of the rest of the time is over; flush when
- * all others have left, or its reserve begins. Where there is nothing to drain, no delay and nothing
- * to flush, it is one cascade.
+ * Quit begins when those that drain have left, or half of the rest of the time is over;
+ * flush when all others have left, or its reserve begins. Where there is nothing to
+ * drain, no delay and nothing to flush, it is one cascade.
  */
 
 #include "main.h"
@@ -27,7 +27,8 @@ static void phase_set(struct vt_main *main, enum vt_phase phase)
 	atomic_store_explicit(&main->phase, phase, memory_order_release);
 }
 
-static vitals_quitter *child_first(vitals_registry *registry, const vitals_quitter *quitter)
+static vitals_quitter *child_first(vitals_registry *registry,
+				   const vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock)
 {
 	uint32_t at = vt_slot_get(&vt_quitter_slot(quitter)->first_child);
@@ -49,8 +50,8 @@ static uint32_t stage_of(const vitals_quitter *quitter)
 }
 
 /* Is there a child of @stage, and is one not empty? */
-static bool stage_has(vitals_registry *registry, const struct vt_main *main, uint32_t stage,
-		      bool *ret_live) VT_REQUIRES(registry->lock)
+static bool stage_has(vitals_registry *registry, const struct vt_main *main,
+		      uint32_t stage, bool *ret_live) VT_REQUIRES(registry->lock)
 {
 	vitals_quitter *child = child_first(registry, main->quitter);
 	bool has = false;
@@ -81,8 +82,12 @@ static bool quit_done(vitals_registry *registry, const struct vt_main *main)
 
 static void stage_store(vitals_registry *registry, uint32_t stage)
 {
-	/* Release to must_quit's acquire: everybody at once, before the cascade reaches them. */
-	atomic_fetch_or_explicit(&registry->root->stages[stage], VT_QUIT, memory_order_release);
+	/*
+	 * Release to must_quit's acquire: everybody at once, before the cascade reaches
+	 * them.
+	 */
+	atomic_fetch_or_explicit(&registry->root->stages[stage], VT_QUIT,
+				 memory_order_release);
 }
 
 /* Tells main's children of @stage, which are told with the stage's one store. */
@@ -121,12 +126,13 @@ static uint64_t advance(vitals_registry *registry, struct vt_main *main, uint64_
 	uint64_t reserve_ns = reserve_of(registry, main), last_ns, ready_ns;
 	bool live;
 
-	last_ns = main->deadline_ns > main->begun_ns + reserve_ns ?
-			  main->deadline_ns - reserve_ns :
-			  main->begun_ns;
+	last_ns = main->deadline_ns > main->begun_ns + reserve_ns
+			  ? main->deadline_ns - reserve_ns
+			  : main->begun_ns;
 	/* Acquire pairs with the handler's release: the second request. */
 	if (atomic_load_explicit(&main->requests.expired, memory_order_acquire)) {
-		main->deadline_ns = now_ns < main->deadline_ns ? now_ns : main->deadline_ns;
+		main->deadline_ns = now_ns < main->deadline_ns ? now_ns
+							       : main->deadline_ns;
 		last_ns = 0;
 	}
 	if (vt_main_phase(main) == VT_PHASE_BEGUN) {
@@ -135,14 +141,15 @@ static uint64_t advance(vitals_registry *registry, struct vt_main *main, uint64_
 		if (now_ns < ready_ns)
 			return ready_ns;
 		stage_tell(registry, main, VITALS_STAGE_DRAIN, now_ns, told);
-		main->drain_until_ns = now_ns < last_ns ? now_ns + (last_ns - now_ns) / 2 :
-							  now_ns;
+		main->drain_until_ns = now_ns < last_ns ? now_ns + (last_ns - now_ns) / 2
+							: now_ns;
 		phase_set(main, VT_PHASE_DRAIN);
 	}
 	if (vt_main_phase(main) == VT_PHASE_DRAIN) {
 		(void)stage_has(registry, main, VITALS_STAGE_DRAIN, &live);
 		if (live && now_ns < main->drain_until_ns && now_ns < last_ns)
-			return main->drain_until_ns < last_ns ? main->drain_until_ns : last_ns;
+			return main->drain_until_ns < last_ns ? main->drain_until_ns
+							      : last_ns;
 		stage_store(registry, VITALS_STAGE_QUIT);
 		vt_tell_mark(registry, main->quitter, true, main->cause, now_ns, told);
 		phase_set(main, VT_PHASE_QUIT);
@@ -166,7 +173,8 @@ static void begin(vitals_registry *registry, struct vt_main *main,
 	main->deadline_ns = vt_clock_after(cause->at_ns, main->timeout_ns);
 	vt_cause_set(registry, main->cause, cause);
 	/* Release: readiness goes before anybody is told. */
-	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_QUITTING, memory_order_release);
+	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_QUITTING,
+				 memory_order_release);
 	phase_set(main, VT_PHASE_BEGUN);
 	watch(registry, true);
 }
@@ -179,7 +187,8 @@ static void event_cause(const struct vt_main *main, uint64_t bits, uint64_t now_
 	const struct vt_sender *sender = &main->requests.senders[event];
 	const struct vt_event *what = &main->events[event];
 
-	vt_cause_init(cause, what->is_fd ? VITALS_CAUSE_FD : VITALS_CAUSE_SIGNAL, 0, what->text);
+	vt_cause_init(cause, what->is_fd ? VITALS_CAUSE_FD : VITALS_CAUSE_SIGNAL, 0,
+		      what->text);
 	cause->index = (int32_t)event;
 	cause->at_ns = now_ns;
 	if (what->is_fd)
@@ -200,7 +209,8 @@ uint64_t vt_main_turn_at(vitals_registry *registry, struct vt_main *main, uint64
 	if (!main->quitter)
 		return UINT64_MAX;
 	/* Acquire pairs with the handler's release: who sent it is seen. */
-	bits |= atomic_exchange_explicit(&main->requests.pending, 0, memory_order_acquire);
+	bits |= atomic_exchange_explicit(&main->requests.pending, 0,
+					 memory_order_acquire);
 	if (vt_main_phase(main) == VT_PHASE_IDLE) {
 		if (bits)
 			event_cause(main, bits, now_ns, &cause);
@@ -211,8 +221,8 @@ uint64_t vt_main_turn_at(vitals_registry *registry, struct vt_main *main, uint64
 		if (!bits)
 			cause.at_ns = now_ns;
 		/* Relaxed: it stands still while the node does. */
-		cause.origin_id = atomic_load_explicit(&vt_quitter_slot(main->quitter)->id,
-						       memory_order_relaxed);
+		cause.origin_id = atomic_load_explicit(
+			&vt_quitter_slot(main->quitter)->id, memory_order_relaxed);
 		begin(registry, main, &cause);
 		vt_tree_news(registry->tree);
 	}

@@ -11,7 +11,8 @@
 bool vt_tell_marked(const vitals_quitter *quitter)
 {
 	/* Acquire pairs with the store in vt_quitter_mark(). */
-	return atomic_load_explicit(&vt_quitter_slot(quitter)->word, memory_order_acquire) &
+	return atomic_load_explicit(&vt_quitter_slot(quitter)->word,
+				    memory_order_acquire) &
 	       VT_QUIT;
 }
 
@@ -22,8 +23,9 @@ static void tell_collect(vitals_registry *registry, vitals_quitter *quitter,
 	uint32_t at = vt_slot_get(&vt_quitter_slot(quitter)->first_member);
 
 	/*
-	 * Sequentially consistent, after the word was stored: vitals_quitter_fd() stores the
-	 * descriptor, then looks at the word. A node with neither costs no system call.
+	 * Sequentially consistent, after the word was stored: vitals_quitter_fd() stores
+	 * the descriptor, then looks at the word. A node with neither costs no system
+	 * call.
 	 */
 	if (!at && atomic_load_explicit(&quitter->fd, memory_order_seq_cst) < 0)
 		return;
@@ -63,7 +65,7 @@ void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flus
 int vt_tell_at(vitals_quitter *quitter, struct vitals_cause *cause, uint64_t now_ns)
 {
 	vitals_registry *registry = quitter->registry;
-	int (*begin)(vitals_registry *registry, const struct vitals_cause *cause);
+	int (*begin)(vitals_registry * registry, const struct vitals_cause *cause);
 	struct vt_told told = { 0 };
 	uint32_t index;
 

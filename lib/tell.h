@@ -3,8 +3,8 @@
 /*
  * Tell
  *
- * The request to quit, down a tree: synchronous and without recursion. When it is over all below
- * answer must_quit with 1, refuse to be joined, and have been woken.
+ * The request to quit, down a tree: synchronous and without recursion. When it is over
+ * all below answer must_quit with 1, refuse to be joined, and have been woken.
  */
 
 #ifndef VT_TELL_H
@@ -13,8 +13,9 @@
 #include "member.h"
 
 /*
- * Marks @root and all below it told, with the cause in @cause (index + 1; consumed by nobody), and
- * collects in @told who needs waking. @but_flush: not @root's children of that stage.
+ * Marks @root and all below it told, with the cause in @cause (index + 1; consumed by
+ * nobody), and collects in @told who needs waking. @but_flush: not @root's children of
+ * that stage.
  */
 void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flush,
 		  uint32_t cause, uint64_t now_ns, struct vt_told *told)

@@ -14,51 +14,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define PUBLIC_FLAGS \
-	(VITALS_THREAD_WEAK | VITALS_THREAD_QUIT_WHEN_IT_ENDS | VITALS_THREAD_QUIT_WHEN_IT_FAILS)
-
-static pthread_key_t self_key;
-static pthread_once_t self_once = PTHREAD_ONCE_INIT;
-static int self_error;
-
-static bool current(const vitals_thread *self)
-{
-	return vt_registry_current(self->registry, self->epoch);
-}
-
-/* An adopted thread ends without having left. A forked one has seen to its end itself. */
-static void self_destructor(void *value)
-{
-	vitals_thread *self = (vitals_thread *)value;
-
-	/* Relaxed: written by this thread before. */
-	if (current(self) && (vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED))
-		vt_thread_over(self, false, 1);
-}
-
-static void self_key_make(void)
-{
-	self_error = pthread_key_create(&self_key, self_destructor);
-}
-
-vitals_thread *vitals_thread_self(void)
-{
-	(void)pthread_once(&self_once, self_key_make);
-	return self_error ? NULL : (vitals_thread *)pthread_getspecific(self_key);
-}
-
-bool vt_thread_is_inside(vitals_quitter *quitter)
-{
-	vitals_thread *self = vitals_thread_self();
-	bool inside;
-
-	if (!self || !current(self) || self->registry != quitter->registry)
-		return false;
-	vt_lock(&self->registry->lock);
-	inside = vt_quitter_inside(self->registry, self->quitter, quitter);
-	vt_unlock(&self->registry->lock);
-	return inside;
-}
+#define PUBLIC_FLAGS                                                                     \
+	(VITALS_THREAD_WEAK | VITALS_THREAD_QUIT_WHEN_IT_ENDS |                          \
+	 VITALS_THREAD_QUIT_WHEN_IT_FAILS)
 
 static int options_take(struct vitals_thread_options *mine,
 			const struct vitals_thread_options *options)
@@ -70,8 +28,10 @@ static int options_take(struct vitals_thread_options *mine,
 	return (mine->flags & ~PUBLIC_FLAGS) || mine->reserved ? -EINVAL : 0;
 }
 
-static int heartbeat_make(vitals_registry *registry, const char *name, uint64_t timeout_ns,
-			  const struct vitals_thread_options *options, vitals_heartbeat **ret)
+static int heartbeat_make(vitals_registry *registry, const char *name,
+			  uint64_t timeout_ns,
+			  const struct vitals_thread_options *options,
+			  vitals_heartbeat **ret)
 {
 	struct vitals_heartbeat_options wanted;
 
@@ -93,7 +53,8 @@ static int member_make(vitals_quitter *quitter, const char *name, uint64_t timeo
 		       uint32_t state, vitals_thread **ret)
 {
 	vitals_registry *registry = quitter->registry;
-	struct vt_member_spec spec = { .name = name, .flags = options->flags | flags,
+	struct vt_member_spec spec = { .name = name,
+				       .flags = options->flags | flags,
 				       .state = state };
 	int r;
 
@@ -140,8 +101,7 @@ static int member_begin(vitals_thread *self)
 	uint32_t tid = (uint32_t)gettid();
 	int r;
 
-	(void)pthread_once(&self_once, self_key_make);
-	r = self_error ? self_error : pthread_setspecific(self_key, self);
+	r = vt_self_set(self);
 	vt_slot_put(&self->slot->tid, tid);
 	vt_slot_put(&self->slot->state, VITALS_THREAD_RUNNING);
 	if (self->heartbeat)
@@ -191,7 +151,10 @@ static int thread_create(vitals_thread *member, const pthread_attr_t *attr)
 	pthread_t pthread;
 
 	if (attr) {
-		/* A copy for the call only: the host's stays as it is, and owns what it points to. */
+		/*
+		 * A copy for the call only: the host's stays as it is, and owns what it
+		 * points to.
+		 */
 		joinable = *attr;
 		(void)pthread_attr_setdetachstate(&joinable, PTHREAD_CREATE_JOINABLE);
 	}
@@ -215,14 +178,18 @@ int vitals_thread_fork(vitals_quitter *quitter, const char *name, uint64_t timeo
 	registry = quitter->registry;
 	if (!vt_registry_current(registry, quitter->epoch))
 		return -ECANCELED;
-	(void)vitals_thread_self();
-	if (self_error)
-		return -EAGAIN;
+	r = vt_self_ready();
+	if (r)
+		return r;
 	vt_reap(registry);
-	/* A thread that nobody watches is better than none: its quitter waits for it all the same. */
+	/*
+	 * A thread that nobody watches is better than none: its quitter waits for it all
+	 * the same.
+	 */
 	if (atomic_load_explicit(&registry->run, memory_order_relaxed) != VT_RUN_STEPPED)
 		(void)vitals_start(registry);
-	r = member_make(quitter, name, timeout_ns, &mine, 0, VITALS_THREAD_NOT_STARTED, &member);
+	r = member_make(quitter, name, timeout_ns, &mine, 0, VITALS_THREAD_NOT_STARTED,
+			&member);
 	if (r)
 		return r;
 	member->fn = fn;
@@ -254,7 +221,7 @@ int vitals_thread_adopt(vitals_quitter *quitter, const char *name, uint64_t time
 	if (!vt_registry_current(quitter->registry, quitter->epoch))
 		return -ECANCELED;
 	self = vitals_thread_self();
-	if (self && current(self))
+	if (self && vt_thread_current(self))
 		return -EBUSY;
 	r = member_make(quitter, name, timeout_ns, &mine, VT_MEMBER_ADOPTED,
 			VITALS_THREAD_RUNNING, &member);
@@ -270,32 +237,9 @@ int vitals_thread_adopt(vitals_quitter *quitter, const char *name, uint64_t time
 
 void vitals_thread_leave(vitals_thread *self, int status)
 {
-	if (!self || !current(self) || !(vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED))
+	if (!self || !vt_thread_current(self) ||
+	    !(vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED))
 		return;
-	(void)pthread_setspecific(self_key, NULL);
+	(void)vt_self_set(NULL);
 	vt_thread_over(self, true, status);
-}
-
-uint64_t vitals_thread_id(const vitals_thread *self)
-{
-	/* Relaxed: it stands still while the thread does. */
-	return self ? atomic_load_explicit(&self->slot->id, memory_order_relaxed) : 0;
-}
-
-vitals_quitter *vitals_thread_quitter(const vitals_thread *self)
-{
-	return self ? self->quitter : NULL;
-}
-
-vitals_heartbeat *vitals_thread_heartbeat(const vitals_thread *self)
-{
-	return self ? self->heartbeat : NULL;
-}
-
-int vitals_thread_go_on(vitals_thread *self)
-{
-	if (!self)
-		return 0;
-	(void)vitals_heartbeat_pulse(self->heartbeat);
-	return current(self) && !vt_member_told(self);
 }

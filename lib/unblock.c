@@ -9,12 +9,17 @@
 #include <limits.h>
 #include <unistd.h>
 
-/* A member holds its own lock for a few instructions; a teller never waits longer for it. */
+/*
+ * A member holds its own lock for a few instructions; a teller never waits longer for it.
+ */
 #define PATIENCE_NS 1000000u
 
 static uint32_t armed_load(const vitals_thread *member)
 {
-	/* Acquire pairs with the member's release when it has left: then nothing is touched. */
+	/*
+	 * Acquire pairs with the member's release when it has left: then nothing is
+	 * touched.
+	 */
 	return atomic_load_explicit(&member->armed, memory_order_acquire);
 }
 
@@ -23,8 +28,9 @@ static void cond_kick(vitals_thread *member)
 	if (!vt_lock_until(&member->wait, vt_clock_now() + PATIENCE_NS))
 		return; /* it stays armed, so it is kicked again */
 	/*
-	 * Without the host's mutex, which may be held, robust, or gone with a process: so a member
-	 * between its look at the word and its wait misses this one, and needs the next.
+	 * Without the host's mutex, which may be held, robust, or gone with a process: so
+	 * a member between its look at the word and its wait misses this one, and needs
+	 * the next.
 	 */
 	if (member->cond)
 		(void)pthread_cond_broadcast(member->cond);
@@ -49,8 +55,8 @@ void vt_told_deliver(vitals_registry *registry, struct vt_told *told)
 		uint32_t armed = armed_load(member);
 
 		if (armed & VT_ARMED_POLL)
-			vt_wakefd_set(
-				atomic_load_explicit(&member->poll_fd, memory_order_acquire));
+			vt_wakefd_set(atomic_load_explicit(&member->poll_fd,
+							   memory_order_acquire));
 		if (armed & VT_ARMED_COND)
 			cond_kick(member);
 		at = member->told_next;
@@ -62,7 +68,8 @@ void vt_told_settle(vitals_registry *registry, struct vt_told *told)
 	struct vt_tree *tree = registry->tree;
 
 	while (told->first_quitter) {
-		vitals_quitter *quitter = vt_quitter_at(registry, told->first_quitter - 1);
+		vitals_quitter *quitter =
+			vt_quitter_at(registry, told->first_quitter - 1);
 
 		told->first_quitter = quitter->told_next;
 		vt_quitter_unref(registry, quitter, told);
@@ -135,12 +142,15 @@ void vt_unblock_call(vitals_thread *member)
 	/* Relaxed: armed is a hint, the claim is under the lock. */
 	atomic_fetch_and_explicit(&member->armed, ~VT_ARMED_CALL, memory_order_relaxed);
 	if (unblock)
-		atomic_store_explicit(&member->calling, (uint32_t)gettid(), memory_order_relaxed);
+		atomic_store_explicit(&member->calling, (uint32_t)gettid(),
+				      memory_order_relaxed);
 	vt_unlock(&member->wait);
 	if (!unblock)
 		return;
 	unblock(user);
-	/* Release pairs with the acquire in vt_unblock_set(): what it did is seen there. */
+	/*
+	 * Release pairs with the acquire in vt_unblock_set(): what it did is seen there.
+	 */
 	atomic_store_explicit(&member->calling, 0, memory_order_release);
 	vt_futex_wake(&member->calling, INT_MAX);
 }
@@ -189,9 +199,11 @@ int vt_unblock_set(vitals_thread *self, void (*unblock)(void *user), void *user)
 	self->user = user;
 	/* Sequentially consistent: see vt_member_told_armed(). */
 	if (unblock)
-		atomic_fetch_or_explicit(&self->armed, VT_ARMED_CALL, memory_order_seq_cst);
+		atomic_fetch_or_explicit(&self->armed, VT_ARMED_CALL,
+					 memory_order_seq_cst);
 	else
-		atomic_fetch_and_explicit(&self->armed, ~VT_ARMED_CALL, memory_order_seq_cst);
+		atomic_fetch_and_explicit(&self->armed, ~VT_ARMED_CALL,
+					  memory_order_seq_cst);
 	vt_unlock(&self->wait);
 	return 0;
 }

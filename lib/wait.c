@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A thread waits: for a time, for descriptors, for a condition, and in all of them for being told.
- * Idle while it does. Afterwards it touches rather than pulses: the silence that follows is judged,
- * and no interval begins that is not its own.
+ * A thread waits: for a time, for descriptors, for a condition, and in all of them for
+ * being told. Idle while it does. Afterwards it touches rather than pulses: the silence
+ * that follows is judged, and no interval begins that is not its own.
  */
 
 #include "clock.h"
@@ -41,8 +41,8 @@ static int sleep_until(vitals_thread *self, uint64_t deadline_ns)
 
 	for (;;) {
 		/*
-		 * Acquire, and before the look at all that may tell: whatever tells changes this
-		 * word afterwards, and the wait compares it.
+		 * Acquire, and before the look at all that may tell: whatever tells
+		 * changes this word afterwards, and the wait compares it.
 		 */
 		uint64_t word = atomic_load_explicit(&slot->word, memory_order_acquire);
 
@@ -50,7 +50,8 @@ static int sleep_until(vitals_thread *self, uint64_t deadline_ns)
 			return -ECANCELED;
 		if (vt_clock_now() >= deadline_ns)
 			return 0;
-		(void)vt_futex_wait(vt_futex_low(&slot->word), (uint32_t)word, deadline_ns);
+		(void)vt_futex_wait(vt_futex_low(&slot->word), (uint32_t)word,
+				    deadline_ns);
 	}
 }
 
@@ -66,7 +67,9 @@ int vitals_thread_sleep(vitals_thread *self, uint64_t ns)
 	return r;
 }
 
-/* The descriptor that ends a poll, made with the first; anew if the host has closed it. */
+/*
+ * The descriptor that ends a poll, made with the first; anew if the host has closed it.
+ */
 static int poll_fd(vitals_thread *self)
 {
 	/* Relaxed: only the thread itself writes it. */
@@ -81,7 +84,8 @@ static int poll_fd(vitals_thread *self)
 	return fd;
 }
 
-static int poll_with(vitals_thread *self, struct pollfd *all, unsigned n, uint64_t deadline_ns)
+static int poll_with(vitals_thread *self, struct pollfd *all, unsigned n,
+		     uint64_t deadline_ns)
 {
 	uint64_t now_ns = vt_clock_now();
 	struct timespec left;
@@ -115,9 +119,9 @@ int vitals_thread_poll(vitals_thread *self, struct pollfd *fds, unsigned n, uint
 	/* Sequentially consistent: see vt_member_told_armed(). */
 	atomic_fetch_or_explicit(&self->armed, VT_ARMED_POLL, memory_order_seq_cst);
 	wait_begin(self);
-	r = vt_member_told_armed(self) ?
-		    -ECANCELED :
-		    poll_with(self, all, n, vt_clock_after(vt_clock_now(), ns));
+	r = vt_member_told_armed(self)
+		    ? -ECANCELED
+		    : poll_with(self, all, n, vt_clock_after(vt_clock_now(), ns));
 	wait_end(self);
 	/* Release: see armed_load(). */
 	atomic_fetch_and_explicit(&self->armed, ~VT_ARMED_POLL, memory_order_release);
@@ -127,8 +131,8 @@ int vitals_thread_poll(vitals_thread *self, struct pollfd *fds, unsigned n, uint
 	return r;
 }
 
-static int cond_wait_until(vitals_thread *self, pthread_cond_t *cond, pthread_mutex_t *mutex,
-			   uint64_t deadline_ns)
+static int cond_wait_until(vitals_thread *self, pthread_cond_t *cond,
+			   pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
 	bool watched = atomic_load_explicit(&self->registry->run, memory_order_relaxed) ==
 		       VT_RUN_RUNNING;
@@ -136,7 +140,10 @@ static int cond_wait_until(vitals_thread *self, pthread_cond_t *cond, pthread_mu
 	struct timespec until;
 	int r;
 
-	/* Who was told between its look and its wait is kicked again by the monitor, if there is one. */
+	/*
+	 * Who was told between its look and its wait is kicked again by the monitor, if
+	 * there is one.
+	 */
 	if (!watched && vt_clock_after(vt_clock_now(), UNWATCHED_NS) < deadline_ns)
 		until_ns = vt_clock_after(vt_clock_now(), UNWATCHED_NS);
 	until = vt_clock_timespec(until_ns);
@@ -151,11 +158,15 @@ static void cond_arm(vitals_thread *self, pthread_cond_t *cond)
 {
 	vt_lock(&self->wait);
 	self->cond = cond;
-	/* Sequentially consistent: see vt_member_told_armed(). Release: see armed_load(). */
+	/*
+	 * Sequentially consistent: see vt_member_told_armed(). Release: see armed_load().
+	 */
 	if (cond)
-		atomic_fetch_or_explicit(&self->armed, VT_ARMED_COND, memory_order_seq_cst);
+		atomic_fetch_or_explicit(&self->armed, VT_ARMED_COND,
+					 memory_order_seq_cst);
 	else
-		atomic_fetch_and_explicit(&self->armed, ~VT_ARMED_COND, memory_order_release);
+		atomic_fetch_and_explicit(&self->armed, ~VT_ARMED_COND,
+					  memory_order_release);
 	vt_unlock(&self->wait);
 }
 
@@ -164,8 +175,8 @@ static void cond_disarm(void *arg)
 	cond_arm((vitals_thread *)arg, NULL);
 }
 
-int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond, pthread_mutex_t *mutex,
-			    uint64_t ns)
+int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond,
+			    pthread_mutex_t *mutex, uint64_t ns)
 {
 	volatile int r = -ECANCELED; /* kept across the cleanup's setjmp */
 
@@ -178,7 +189,8 @@ int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond, pthread_m
 	/* A foreign cancel in the wait must not leave the condition behind. */
 	pthread_cleanup_push(cond_disarm, self);
 	if (!vt_member_told_armed(self))
-		r = cond_wait_until(self, cond, mutex, vt_clock_after(vt_clock_now(), ns));
+		r = cond_wait_until(self, cond, mutex,
+				    vt_clock_after(vt_clock_now(), ns));
 	pthread_cleanup_pop(1);
 	wait_end(self);
 	return must_leave(self) ? -ECANCELED : r;

@@ -15,21 +15,23 @@ core_levels='
 0 layout clock futex wakefd histogram region task text options
 1 registry slots fork names view verdict
 2 heartbeat beat owner quitter cause live scope member hold unblock tell
-3 thread over reap wait
+3 thread self over reap wait
 4 rows groups snapshot print report
 5 changes events monitor notifier signals
 6 main stages listen finish exit process
 '
 exporter_levels='
-0 buffer fd
-1 address exposition json render request
+0 buffer escape fd
+1 address body exposition json render request
 2 table
 3 series verdict
 4 series-groups series-heartbeats series-quitters rows prometheus
 5 health
 6 routes connections
 7 http
-8 exporter
+8 loop
+9 server
+10 exporter
 '
 
 # The only arrows within a level: who, whom.
@@ -62,6 +64,7 @@ registry slots
 registry view
 report snapshot
 scope quitter
+self thread
 slots registry
 snapshot rows
 stages main

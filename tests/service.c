@@ -134,7 +134,8 @@ unsigned quitter_rows(vitals_registry *registry)
 	return n;
 }
 
-bool thread_row(vitals_registry *registry, const char *name, struct vitals_thread_info *info)
+bool thread_row(vitals_registry *registry, const char *name,
+		struct vitals_thread_info *info)
 {
 	vitals_snapshot *all = NULL;
 	bool found = false;
@@ -148,7 +149,8 @@ bool thread_row(vitals_registry *registry, const char *name, struct vitals_threa
 	return found;
 }
 
-bool quitter_row(vitals_registry *registry, const char *path, struct vitals_quitter_info *info)
+bool quitter_row(vitals_registry *registry, const char *path,
+		 struct vitals_quitter_info *info)
 {
 	vitals_snapshot *all = NULL;
 	bool found = false;

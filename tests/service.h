@@ -3,8 +3,8 @@
 /*
  * Service
  *
- * What the tests of shutdown share: threads that obey, threads that do not until a gate opens, and
- * what the late rows say.
+ * What the tests of shutdown share: threads that obey, threads that do not until a gate
+ * opens, and what the late rows say.
  */
 
 #ifndef SERVICE_H
@@ -29,8 +29,9 @@ void gate_pass(struct gate *gate);
 bool word_reaches(_Atomic uint32_t *word, uint32_t value);
 
 /* Thread functions. @arg of all: a struct gate or NULL. */
-int obeys(vitals_thread *self, void *arg);   /* sleeps until it must leave */
-int refuses(vitals_thread *self, void *arg); /* leaves when the gate opens, and not before */
+int obeys(vitals_thread *self, void *arg); /* sleeps until it must leave */
+int refuses(vitals_thread *self,
+	    void *arg); /* leaves when the gate opens, and not before */
 int returns(vitals_thread *self, void *arg); /* at once */
 
 /* A registry with a main quitter; a second of time. */
@@ -52,8 +53,10 @@ unsigned late_count(vitals_snapshot *late);
 unsigned thread_rows(vitals_registry *registry);
 unsigned quitter_rows(vitals_registry *registry);
 /* The first thread row called @name; false: there is none. */
-bool thread_row(vitals_registry *registry, const char *name, struct vitals_thread_info *info);
-bool quitter_row(vitals_registry *registry, const char *path, struct vitals_quitter_info *info);
+bool thread_row(vitals_registry *registry, const char *name,
+		struct vitals_thread_info *info);
+bool quitter_row(vitals_registry *registry, const char *path,
+		 struct vitals_quitter_info *info);
 
 /* The monotonic clock. */
 uint64_t clock_now(void);

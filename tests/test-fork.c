@@ -397,14 +397,17 @@ static void thread_ends(void *arg)
 
 START_TEST(a_child_whose_thread_ends_kills_no_heartbeat_of_its_parent)
 {
+	uint32_t refs;
+
 	if (_i > 0)
 		ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
 	all_make();
 	if (_i < 2)
 		ck_assert_int_eq(vitals_start(registry), 0);
+	refs = atomic_load(&fine->refs);
 	child_run(thread_ends, NULL);
 	ck_assert_uint_eq(atomic_load(&vt_heartbeat_hot(fine)->flags) & VT_HB_DEAD, 0);
-	ck_assert_uint_eq(atomic_load(&fine->refs), 2);
+	ck_assert_uint_eq(atomic_load(&fine->refs), refs);
 	all_free();
 }
 END_TEST
@@ -612,10 +615,12 @@ START_TEST(a_fork_that_waited_in_vain_leaves_the_other_its_locks)
 	vt_fork_prepare(UINT64_MAX);
 	ck_assert_int_eq(pthread_create(&thread, NULL, prepare_in_vain, NULL), 0);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
-	ck_assert(!vt_trylock(&registry->lock));
+	ck_assert_uint_ne(atomic_load(&registry->lock.word), 0);
 	vt_fork_parent();
-	ck_assert(vt_trylock(&registry->lock));
-	vt_unlock(&registry->lock);
+	if (vt_trylock(&registry->lock))
+		vt_unlock(&registry->lock);
+	else
+		ck_abort_msg("still locked");
 }
 END_TEST
 

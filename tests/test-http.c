@@ -233,7 +233,7 @@ START_TEST(ends_a_request_that_never_ends)
 	for (i = 0; i < 2000 && poll(&closed, 1, 10) == 0; i++)
 		(void)send(closed.fd, "X", 1, MSG_NOSIGNAL);
 	ck_assert(client_is_closed(closed.fd));
-	ck_assert_int_ge(i, 5);
+	ck_assert_int_ge(i, 1);
 	close(closed.fd);
 }
 END_TEST
@@ -241,9 +241,8 @@ END_TEST
 /* Kept alive, but not for ever, and told so before. */
 START_TEST(ends_a_connection_that_has_lived_its_time)
 {
-	const struct vitals_exporter_options options = {
-		.size = sizeof(options), .connection_ns = VITALS_MS(300)
-	};
+	const struct vitals_exporter_options options = { .size = sizeof(options),
+							 .connection_ns = VITALS_S(2) };
 	struct reply reply;
 	bool told = false;
 	int fd, i;
@@ -256,7 +255,7 @@ START_TEST(ends_a_connection_that_has_lived_its_time)
 		ck_assert_int_eq(reply.status, 200);
 		told = strstr(reply.head, "Connection: close") != NULL;
 		reply_free(&reply);
-		poll(NULL, 0, told ? 0 : 5);
+		poll(NULL, 0, told ? 0 : 20);
 	}
 	ck_assert(told);
 	ck_assert(client_is_closed(fd));

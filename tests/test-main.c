@@ -37,8 +37,9 @@ static void main_made(uint64_t ready_off_ns)
 	VITALS_INIT(&options);
 	options.ready_off_ns = ready_off_ns;
 	ck_assert_int_eq(vitals_registry_new(0, &service.registry), 0);
-	ck_assert_int_eq(
-		vitals_quitter_new_main(service.registry, BUDGET, &options, &service.main), 0);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, BUDGET, &options,
+						 &service.main),
+			 0);
 	ck_assert_int_eq(vitals_quitter_on_fd(service.main, 1000, "stop"), 0);
 }
 
@@ -90,7 +91,8 @@ static const char *told(void)
 {
 	static char word[8];
 
-	snprintf(word, sizeof(word), "%s%s%s%s", vitals_quitter_must_quit(drain) ? "d" : "",
+	snprintf(word, sizeof(word), "%s%s%s%s",
+		 vitals_quitter_must_quit(drain) ? "d" : "",
 		 vitals_quitter_must_quit(quit) ? "q" : "",
 		 vitals_quitter_must_quit(service.main) ? "m" : "",
 		 vitals_quitter_must_quit(flush) ? "f" : "");
@@ -209,7 +211,10 @@ START_TEST(a_delay_longer_than_the_time_is_cut)
 }
 END_TEST
 
-/* A signal is not obeyed before those that drain were told; where there are none, at once. */
+/*
+ * A signal is not obeyed before those that drain were told; where there are none, at
+ * once.
+ */
 START_TEST(the_handler_leaves_the_stages_to_main)
 {
 	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGUSR1, NULL), 1);
@@ -378,15 +383,18 @@ START_TEST(finish_ends_when_everybody_has_returned)
 
 	VITALS_INIT(&result);
 	for (i = 0; i < 3; i++)
-		ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, returns, NULL, NULL),
-				 0);
+		ck_assert_int_eq(
+			vitals_thread_fork(service.main, "w", 0, returns, NULL, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 0);
 	ck_assert_uint_eq(result.kind, VITALS_CAUSE_ALL_DONE);
 	ck_assert_int_eq(result.index, -1);
 }
 END_TEST
 
-/* One that is abandoned has not returned: whoever abandoned it may be about to replace it. */
+/*
+ * One that is abandoned has not returned: whoever abandoned it may be about to replace
+ * it.
+ */
 START_TEST(abandoning_the_last_is_not_the_end)
 {
 	struct vitals_thread_info info;
@@ -394,13 +402,15 @@ START_TEST(abandoning_the_last_is_not_the_end)
 	struct gate gate = { 0 };
 
 	VITALS_INIT(&result);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, refuses, &gate, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, refuses, &gate, NULL),
+			 0);
 	ck_assert(thread_row(service.registry, "w", &info));
 	ck_assert_int_eq(vitals_quitter_abandon(service.main, info.id), 0);
 	vt_lock(&service.registry->lock);
 	ck_assert_uint_eq(service.registry->tree->departed, 0);
 	vt_unlock(&service.registry->lock);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, returns, NULL, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, returns, NULL, NULL),
+			 0);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 0);
 	ck_assert_uint_eq(result.kind, VITALS_CAUSE_ALL_DONE);
 	ck_assert_uint_eq(result.abandoned, 1);
@@ -525,7 +535,8 @@ START_TEST(exit_runs_destructors_only_if_all_have_returned)
 	ck_assert_int_eq(exit_of(exits_late, text, sizeof(text)), 1);
 	ck_assert_ptr_nonnull(strstr(text, "vitals: late: main/pool/w (thread "));
 	ck_assert_ptr_nonnull(strstr(text, ", running, told "));
-	ck_assert_ptr_nonnull(strstr(text, "vitals: late: main/upload (a hold, held 2 times, told "));
+	ck_assert_ptr_nonnull(
+		strstr(text, "vitals: late: main/upload (a hold, held 2 times, told "));
 	ck_assert_ptr_null(strstr(text, "atexit"));
 }
 END_TEST

@@ -36,7 +36,8 @@ START_TEST(null_handles_do_nothing)
 	vitals_quitter *quitter = (vitals_quitter *)(void *)&cause;
 
 	VITALS_INIT(&cause);
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, NULL),
+			 -EINVAL);
 	ck_assert_int_eq(vitals_quitter_new(NULL, "a", NULL, &quitter), -EINVAL);
 	ck_assert_ptr_null(quitter);
 	ck_assert_int_eq(vitals_quitter_new(service.main, "a", NULL, NULL), -EINVAL);
@@ -63,10 +64,12 @@ START_TEST(a_second_main_is_refused_until_the_first_is_freed)
 {
 	vitals_quitter *second;
 
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &second), -EEXIST);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &second),
+			 -EEXIST);
 	ck_assert_ptr_null(second);
 	service.main = vitals_quitter_free(service.main);
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &service.main), 0);
+	ck_assert_int_eq(
+		vitals_quitter_new_main(service.registry, 1, NULL, &service.main), 0);
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 }
 END_TEST
@@ -76,7 +79,8 @@ START_TEST(a_new_main_begins_afresh)
 {
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	service.main = vitals_quitter_free(service.main);
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &service.main), 0);
+	ck_assert_int_eq(
+		vitals_quitter_new_main(service.registry, 1, NULL, &service.main), 0);
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 	ck_assert_int_eq(vitals_quitter_hold(service.main, "work"), 0);
 	ck_assert_int_eq(vitals_quitter_release(service.main, "work"), 0);
@@ -90,12 +94,18 @@ static const struct {
 	uint64_t ready_off_ns;
 	int expected;
 } odd[] = {
-	{ "", 0, 0, 0, -EINVAL },	{ "a/b", 0, 0, 0, -EINVAL },
-	{ "a#2", 0, 0, 0, -EINVAL },	{ "a\n", 0, 0, 0, -EINVAL },
-	{ "\xff", 0, 0, 0, -EINVAL },	{ "a", 1, 0, 0, -EINVAL },
-	{ "a", 0, 3, 0, -EINVAL },	{ "a", 0, 0, 1, -EINVAL },
-	{ "a", 0, 2, 0, 0 },		{ "main", 0, 0, 0, 0 },
-	{ "0123456789012345678901234567890123456789012345678901234567890123", 0, 0, 0, -EINVAL },
+	{ "", 0, 0, 0, -EINVAL },
+	{ "a/b", 0, 0, 0, -EINVAL },
+	{ "a#2", 0, 0, 0, -EINVAL },
+	{ "a\n", 0, 0, 0, -EINVAL },
+	{ "\xff", 0, 0, 0, -EINVAL },
+	{ "a", 1, 0, 0, -EINVAL },
+	{ "a", 0, 3, 0, -EINVAL },
+	{ "a", 0, 0, 1, -EINVAL },
+	{ "a", 0, 2, 0, 0 },
+	{ "main", 0, 0, 0, 0 },
+	{ "0123456789012345678901234567890123456789012345678901234567890123", 0, 0, 0,
+	  -EINVAL },
 	{ "012345678901234567890123456789012345678901234567890123456789012", 0, 0, 0, 0 },
 };
 
@@ -123,7 +133,8 @@ START_TEST(stages_are_for_children_of_main)
 	VITALS_INIT(&options);
 	options.stage = VITALS_STAGE_FLUSH;
 	ck_assert_int_eq(vitals_quitter_new(service.main, "log", &options, &child), 0);
-	ck_assert_int_eq(vitals_quitter_new(child, "file", &options, &grandchild), -EINVAL);
+	ck_assert_int_eq(vitals_quitter_new(child, "file", &options, &grandchild),
+			 -EINVAL);
 	ck_assert_int_eq(vitals_quitter_new(child, "file", NULL, &grandchild), 0);
 	vitals_quitter_free(grandchild);
 	vitals_quitter_free(child);
@@ -140,13 +151,16 @@ START_TEST(a_larger_options_struct_is_taken_if_the_rest_is_0)
 
 	memset(&options, 0, sizeof(options));
 	options.known.size = sizeof(options);
-	ck_assert_int_eq(vitals_quitter_new(service.main, "a", &options.known, &child), 0);
+	ck_assert_int_eq(vitals_quitter_new(service.main, "a", &options.known, &child),
+			 0);
 	vitals_quitter_free(child);
 	options.later = 1;
-	ck_assert_int_eq(vitals_quitter_new(service.main, "a", &options.known, &child), -E2BIG);
+	ck_assert_int_eq(vitals_quitter_new(service.main, "a", &options.known, &child),
+			 -E2BIG);
 	ck_assert_ptr_null(child);
 	options.known.size = 0;
-	ck_assert_int_eq(vitals_quitter_new(service.main, "a", &options.known, &child), -EINVAL);
+	ck_assert_int_eq(vitals_quitter_new(service.main, "a", &options.known, &child),
+			 -EINVAL);
 }
 END_TEST
 
@@ -300,7 +314,8 @@ START_TEST(a_child_of_one_that_was_told_is_refused)
 	vitals_quitter *child;
 
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
-	ck_assert_int_eq(vitals_quitter_new(service.main, "late", NULL, &child), -ECANCELED);
+	ck_assert_int_eq(vitals_quitter_new(service.main, "late", NULL, &child),
+			 -ECANCELED);
 	ck_assert_ptr_null(child);
 }
 END_TEST
@@ -335,7 +350,8 @@ START_TEST(one_that_is_freed_lives_on_while_something_is_in_it)
 	ck_assert_uint_eq(quitter_rows(service.registry), 3);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_must_quit(aa), 1);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(5), &late),
+			 -ETIMEDOUT);
 	ck_assert_uint_eq(late_rows(late, "main/a/aa/work"), 1);
 	vitals_snapshot_free(late);
 	ck_assert_int_eq(vitals_quitter_release(aa, "work"), 0);
@@ -357,7 +373,9 @@ static void *tell_deep(void *arg)
 
 START_TEST(a_deep_chain_needs_no_stack)
 {
-	enum { DEPTH = 20000 };
+	enum {
+		DEPTH = 20000
+	};
 	static vitals_quitter *chain[DEPTH];
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -401,9 +419,14 @@ START_TEST(totals_count_what_there_is)
 }
 END_TEST
 
-/* Half of the workers make children and hold, the other half tells: every hold that was taken is
- * seen by the wait, and none is taken after it. */
-enum { ROUNDS = 300, RACERS = 4 };
+/*
+ * Half of the workers make children and hold, the other half tells: every hold that was
+ * taken is seen by the wait, and none is taken after it.
+ */
+enum {
+	ROUNDS = 300,
+	RACERS = 4
+};
 
 struct race {
 	vitals_quitter *quitter;
@@ -440,10 +463,12 @@ START_TEST(joining_and_telling_cannot_race_past_each_other)
 
 		pthread_barrier_init(&race.barrier, NULL, RACERS + 1);
 		for (i = 0; i < RACERS; i++)
-			ck_assert_int_eq(pthread_create(&threads[i], NULL, race_holds, &race), 0);
+			ck_assert_int_eq(
+				pthread_create(&threads[i], NULL, race_holds, &race), 0);
 		pthread_barrier_wait(&race.barrier);
 		ck_assert_int_eq(vitals_quitter_send_quit(race.quitter, 0, NULL), 0);
-		ck_assert_int_eq(vitals_quitter_wait_done(race.quitter, VITALS_S(10), NULL), 0);
+		ck_assert_int_eq(
+			vitals_quitter_wait_done(race.quitter, VITALS_S(10), NULL), 0);
 		atomic_store(&race.done, 1);
 		ck_assert_uint_eq(atomic_load(&race.taken), 0);
 		for (i = 0; i < RACERS; i++)
@@ -477,7 +502,8 @@ START_TEST(a_forked_child_of_a_started_process_is_inert)
 			    vitals_quitter_release(child, "work") == 0 &&
 			    vitals_thread_fork(child, "x", 0, returns, NULL, NULL) ==
 				    -ECANCELED &&
-			    vitals_quitter_on_signal(service.main, 10, NULL) == -ECANCELED &&
+			    vitals_quitter_on_signal(service.main, 10, NULL) ==
+				    -ECANCELED &&
 			    vitals_quitter_free(child) == NULL &&
 			    vitals_quitter_free(service.main) == NULL;
 
@@ -511,7 +537,8 @@ int main(void)
 	tcase_add_test(tcase, a_text_is_cut_and_cleaned);
 	tcase_add_test(tcase, the_descriptor_cannot_be_drained);
 	tcase_add_test(tcase, a_descriptor_asked_for_afterwards_is_readable);
-	tcase_add_test(tcase, descriptors_are_made_when_asked_for_and_closed_with_the_quitter);
+	tcase_add_test(tcase,
+		       descriptors_are_made_when_asked_for_and_closed_with_the_quitter);
 	tcase_add_test(tcase, a_descriptor_that_the_host_closed_is_made_anew);
 	tcase_add_test(tcase, a_child_of_one_that_was_told_is_refused);
 	tcase_add_test(tcase, siblings_of_one_name_are_numbered);

@@ -140,10 +140,14 @@ static bool exactly(vitals_snapshot *late, const struct worker *workers, unsigne
 	return rows == stuck && found == stuck;
 }
 
-/* k of n threads with one function and one name are late: exactly those, however often. */
+/*
+ * k of n threads with one function and one name are late: exactly those, however often.
+ */
 START_TEST(the_late_are_exactly_the_late)
 {
-	enum { N = 24 };
+	enum {
+		N = 24
+	};
 	struct worker workers[N];
 	vitals_snapshot *late;
 	unsigned n = 0, i, again;
@@ -154,13 +158,14 @@ START_TEST(the_late_are_exactly_the_late)
 		workers[i].stuck = rand() % 3 == 0;
 		workers[i].gate.open = !workers[i].stuck;
 		n += workers[i].stuck;
-		ck_assert_int_eq(vitals_thread_fork(service.main, "worker", 0, works, &workers[i],
-						    NULL),
+		ck_assert_int_eq(vitals_thread_fork(service.main, "worker", 0, works,
+						    &workers[i], NULL),
 				 0);
 	}
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	for (again = 0; again < 3; again++) {
-		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(100), &late),
+		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(100),
+							  &late),
 				 n ? -ETIMEDOUT : 0);
 		ck_assert(exactly(late, workers, N));
 		vitals_snapshot_free(late);
@@ -180,9 +185,11 @@ START_TEST(a_late_row_says_how)
 	vitals_snapshot *late;
 
 	VITALS_INIT(&info);
-	ck_assert_int_eq(vitals_thread_fork(pool, "w", VITALS_S(9), refuses, &gate, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(pool, "w", VITALS_S(9), refuses, &gate, NULL),
+			 0);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), &late),
+			 -ETIMEDOUT);
 	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
 	ck_assert_int_eq(vitals_snapshot_thread(late, 1, &info), -ENOENT);
 	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
@@ -204,7 +211,9 @@ END_TEST
 /* Somebody late in the tree twenty levels down: one deadline, not one a level. */
 START_TEST(one_deadline_for_all_levels)
 {
-	enum { DEPTH = 20 };
+	enum {
+		DEPTH = 20
+	};
 	vitals_quitter *chain[DEPTH];
 	vitals_snapshot *late;
 	uint64_t from_ns, took_ns;
@@ -216,7 +225,8 @@ START_TEST(one_deadline_for_all_levels)
 	ck_assert_int_eq(vitals_quitter_hold(chain[DEPTH - 1], "work"), 0);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	from_ns = clock_now();
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(50), &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(50), &late),
+			 -ETIMEDOUT);
 	took_ns = clock_now() - from_ns;
 	ck_assert_uint_ge(took_ns, VITALS_MS(50));
 	ck_assert_uint_lt(took_ns, VITALS_MS(500));
@@ -233,11 +243,12 @@ static int waits_for_itself(vitals_thread *self, void *arg)
 	vitals_quitter *other = arg;
 	vitals_snapshot *late = (vitals_snapshot *)arg;
 
-	worker_check(vitals_quitter_wait_done(vitals_thread_quitter(self), VITALS_S(10), &late) ==
-		     -EDEADLK);
+	worker_check(vitals_quitter_wait_done(vitals_thread_quitter(self), VITALS_S(10),
+					      &late) == -EDEADLK);
 	worker_check(late == NULL);
 	worker_check(vitals_quitter_finish(service.main, NULL, NULL) == -EDEADLK);
-	worker_check(vitals_quitter_wait_done(service.main, VITALS_FOREVER, NULL) == -EDEADLK);
+	worker_check(vitals_quitter_wait_done(service.main, VITALS_FOREVER, NULL) ==
+		     -EDEADLK);
 	worker_check(vitals_quitter_wait_done(other, VITALS_S(10), NULL) == 0);
 	return 0;
 }
@@ -262,7 +273,9 @@ static void *waits_too(void *arg)
 
 START_TEST(many_wait_and_all_are_woken)
 {
-	enum { N = 32 };
+	enum {
+		N = 32
+	};
 	vitals_quitter *child = child_of(service.main, "a");
 	pthread_t threads[N];
 	struct gate gate = { 0 };
@@ -287,9 +300,10 @@ START_TEST(one_that_drained_may_be_used_again)
 	int i;
 
 	for (i = 0; i < 20; i++) {
-		ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, returns, NULL, NULL),
-				 0);
-		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
+		ck_assert_int_eq(
+			vitals_thread_fork(service.main, "w", 0, returns, NULL, NULL), 0);
+		ck_assert_int_eq(
+			vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	}
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 }

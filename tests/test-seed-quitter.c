@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * go-quitter's own tests, by their names, on this library. Its add(n) and done() are hold and
- * release; its goroutines are threads. Where its suite has several tests of one name at different
- * times, the stricter one is here, and says which it covers.
+ * go-quitter's own tests, by their names, on this library. Its add(n) and done() are hold
+ * and release; its goroutines are threads. Where its suite has several tests of one name
+ * at different times, the stricter one is here, and says which it covers.
  */
 
 #include "harness.h"
@@ -25,8 +25,9 @@ static struct service service;
 static void setup(void)
 {
 	ck_assert_int_eq(vitals_registry_new(0, &service.registry), 0);
-	ck_assert_int_eq(
-		vitals_quitter_new_main(service.registry, QUIT_TIMEOUT, NULL, &service.main), 0);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, QUIT_TIMEOUT, NULL,
+						 &service.main),
+			 0);
 }
 
 static void teardown(void)
@@ -59,8 +60,10 @@ START_TEST(TestCreateMultipleMainQuitters)
 {
 	vitals_quitter *second;
 
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &second), -EEXIST);
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &second), -EEXIST);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &second),
+			 -EEXIST);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &second),
+			 -EEXIST);
 }
 END_TEST
 
@@ -114,7 +117,8 @@ START_TEST(TestWaitDoneTimeoutTrue)
 	vitals_snapshot *late;
 
 	ck_assert_int_eq(add(service.main, 1), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late),
+			 -ETIMEDOUT);
 	ck_assert_uint_eq(late_rows(late, "main/work"), 1);
 	ck_assert_uint_eq(late_count(late), 1);
 	vitals_snapshot_free(late);
@@ -137,7 +141,8 @@ END_TEST
 START_TEST(TestWaitDoneTimeout)
 {
 	ck_assert_int_eq(add(service.main, 1), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(1), NULL), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(1), NULL),
+			 -ETIMEDOUT);
 	done(service.main, 1);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(1), NULL), 0);
 }
@@ -186,7 +191,8 @@ START_TEST(TestExitFuncWithEachChannel)
 	VITALS_INIT(&result);
 	for (i = 0; i < 2; i++) {
 		ck_assert_int_eq(pipe(fds[i]), 0);
-		ck_assert_int_eq(vitals_quitter_on_fd(service.main, fds[i][0], "channel"), i);
+		ck_assert_int_eq(vitals_quitter_on_fd(service.main, fds[i][0], "channel"),
+				 i);
 	}
 	ck_assert_int_eq(write(fds[_i][1], "x", 1), 1);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, &late), 0);
@@ -217,7 +223,8 @@ static int goodGoRoutine(vitals_thread *self, void *arg)
 
 #define badGoRoutine refuses
 
-static int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn fn, void *arg)
+static int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn fn,
+		   void *arg)
 {
 	return vitals_thread_fork(quitter, name, 0, fn, arg, NULL);
 }
@@ -225,7 +232,8 @@ static int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn f
 /* As its TestAddValidRoutine. */
 START_TEST(TestAddGoRoutineBeforeQuit)
 {
-	ck_assert_int_eq(fork_on(service.main, "dummyGoRoutine", dummyGoRoutine, NULL), 0);
+	ck_assert_int_eq(fork_on(service.main, "dummyGoRoutine", dummyGoRoutine, NULL),
+			 0);
 	ck_assert_int_eq(send_quit(service.main), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, PLENTY, NULL), 0);
 }
@@ -249,7 +257,8 @@ START_TEST(TestAddGoRoutineWaitDoneTimeoutFalse)
 	ck_assert_int_eq(send_quit(service.main), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, PLENTY, &late), 0);
 	ck_assert_ptr_null(late);
-	ck_assert_int_eq(fork_on(service.main, "goodGoRoutine", goodGoRoutine, NULL), -ECANCELED);
+	ck_assert_int_eq(fork_on(service.main, "goodGoRoutine", goodGoRoutine, NULL),
+			 -ECANCELED);
 }
 END_TEST
 
@@ -260,7 +269,8 @@ START_TEST(TestAddGoRoutineWaitDoneTimeoutTrue)
 
 	ck_assert_int_eq(fork_on(service.main, "badGoRoutine", badGoRoutine, &gate), 0);
 	ck_assert_int_eq(send_quit(service.main), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late),
+			 -ETIMEDOUT);
 	ck_assert_uint_eq(late_rows(late, "main/badGoRoutine"), 1);
 	ck_assert_uint_eq(late_count(late), 1);
 	vitals_snapshot_free(late);
@@ -283,18 +293,22 @@ START_TEST(TestGoRoutineWaitDoneTimeoutTrue)
 	ck_assert_uint_eq(late_rows(late, "main/badGoRoutine"), 1);
 	ck_assert_uint_eq(late_count(late), 1);
 	vitals_snapshot_free(late);
-	ck_assert_int_eq(fork_on(service.main, "goodGoRoutine", goodGoRoutine, NULL), -ECANCELED);
+	ck_assert_int_eq(fork_on(service.main, "goodGoRoutine", goodGoRoutine, NULL),
+			 -ECANCELED);
 	gate_open(&gate);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, PLENTY, NULL), 0);
 }
 END_TEST
 
-/* The seed's tree: what each quitter adds, and what is done of it in the late and the clean case. */
+/*
+ * The seed's tree: what each quitter adds, and what is done of it in the late and the
+ * clean case.
+ */
 static const struct node {
 	const char *name;
 	int parent; /* -1: main */
 	int added;
-	int done; /* in the late case */
+	int done;         /* in the late case */
 	const char *late; /* its path, if it is late */
 } tree[] = {
 	{ "child1", -1, 1, 1, NULL },
@@ -322,11 +336,12 @@ static void tree_make(vitals_quitter *quitters[NODES])
 	ck_assert_int_eq(add(service.main, 3), 0);
 	done(service.main, 3);
 	for (i = 0; i < NODES; i++) {
-		quitters[i] = child_of(tree[i].parent < 0 ? service.main :
-							    quitters[tree[i].parent],
+		quitters[i] = child_of(tree[i].parent < 0 ? service.main
+							  : quitters[tree[i].parent],
 				       tree[i].name);
 		for (j = 0; j < tree[i].added; j++)
-			ck_assert_int_eq(vitals_quitter_hold(quitters[i], tree[i].name), 0);
+			ck_assert_int_eq(vitals_quitter_hold(quitters[i], tree[i].name),
+					 0);
 	}
 }
 
@@ -352,7 +367,8 @@ START_TEST(TestNonConcurrentChildsWaitDoneTimeoutTrue)
 	for (i = 0; i < NODES; i++)
 		tree_done(quitters[i], i, tree[i].done);
 	ck_assert_int_eq(send_quit(service.main), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late),
+			 -ETIMEDOUT);
 	for (i = 0; i < NODES; i++)
 		if (tree[i].late) {
 			snprintf(path, sizeof(path), "%s/%s", tree[i].late, tree[i].name);
@@ -369,7 +385,10 @@ START_TEST(TestNonConcurrentChildsWaitDoneTimeoutTrue)
 }
 END_TEST
 
-/* The same tree with threads, which the seed never lists: per quitter, exactly who is late. */
+/*
+ * The same tree with threads, which the seed never lists: per quitter, exactly who is
+ * late.
+ */
 START_TEST(TestNonConcurrentChildsWaitDoneTimeoutTrueWithGoRoutines)
 {
 	vitals_quitter *quitters[NODES];
@@ -383,11 +402,11 @@ START_TEST(TestNonConcurrentChildsWaitDoneTimeoutTrueWithGoRoutines)
 	tree_make(quitters);
 	for (i = 0; i < NODES; i++) {
 		for (j = 0; j < tree[i].added; j++)
-			ck_assert_int_eq(fork_on(quitters[i],
-						 j < tree[i].done ? "good" : "bad",
-						 j < tree[i].done ? goodGoRoutine : badGoRoutine,
-						 &gate),
-					 0);
+			ck_assert_int_eq(
+				fork_on(quitters[i], j < tree[i].done ? "good" : "bad",
+					j < tree[i].done ? goodGoRoutine : badGoRoutine,
+					&gate),
+				0);
 		tree_done(quitters[i], i, tree[i].added);
 	}
 	ck_assert_int_eq(send_quit(service.main), 0);
@@ -436,7 +455,8 @@ START_TEST(TestMultipleChildsNonConcurrent)
 	for (i = 0; i < NODES; i++)
 		tree_done(quitters[i], i, tree[i].added - (i == 5));
 	ck_assert_int_eq(send_quit(service.main), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(1), NULL), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(1), NULL),
+			 -ETIMEDOUT);
 	tree_done(quitters[5], 5, 1);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(1), NULL), 0);
 	tree_free(quitters);
@@ -480,10 +500,10 @@ START_TEST(TestConcurrentChildsWithAddGoRoutine)
 
 	for (branch = 0; branch < 2; branch++) {
 		for (i = 0; i < 4; i++)
-			routines[branch][i] = (struct child_routine){
-				names[branch][i], i, &ready,
-				i < 3 ? &routines[branch][i + 1] : NULL
-			};
+			routines[branch][i] =
+				(struct child_routine){ names[branch][i], i, &ready,
+							i < 3 ? &routines[branch][i + 1]
+							      : NULL };
 		ck_assert_int_eq(fork_on(service.main, "Run", childRoutine_Run,
 					 &routines[branch][0]),
 				 0);
@@ -500,7 +520,10 @@ START_TEST(TestConcurrentChildsWithAddGoRoutine)
 }
 END_TEST
 
-/* As its TestConcurrentChilds and TestMultipleChildsConcurrent: threads of its own, add and done. */
+/*
+ * As its TestConcurrentChilds and TestMultipleChildsConcurrent: threads of its own, add
+ * and done.
+ */
 struct plain {
 	vitals_quitter *quitter;
 	vitals_quitter *inner; /* told and waited for first, if there is one */
@@ -528,7 +551,8 @@ START_TEST(TestConcurrentChildsWithoutAddGoRoutine)
 	vitals_quitter *main = service.main, *child1 = child_of(main, "child1");
 	vitals_quitter *child1A = child_of(child1, "child1A");
 	vitals_quitter *child1A2 = child_of(child1A, "child1A2");
-	vitals_quitter *child2 = child_of(main, "child2"), *child2A = child_of(child2, "child2A");
+	vitals_quitter *child2 = child_of(main, "child2"),
+		       *child2A = child_of(child2, "child2A");
 	_Atomic uint32_t ready = 0;
 	struct plain plain[] = {
 		{ main, NULL, NULL, "Parent Routine" },
@@ -541,7 +565,9 @@ START_TEST(TestConcurrentChildsWithoutAddGoRoutine)
 		{ child2A, NULL, NULL, "1" },
 		{ child2A, NULL, NULL, "2" },
 	};
-	enum { N = sizeof(plain) / sizeof(plain[0]) };
+	enum {
+		N = sizeof(plain) / sizeof(plain[0])
+	};
 	pthread_t threads[N];
 	vitals_snapshot *late;
 	int i;
@@ -549,7 +575,8 @@ START_TEST(TestConcurrentChildsWithoutAddGoRoutine)
 	for (i = 0; i < N; i++)
 		ck_assert_int_eq(vitals_quitter_hold(plain[i].quitter, plain[i].what), 0);
 	for (i = 0; i < N; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, plain_routine, &plain[i]), 0);
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, plain_routine, &plain[i]), 0);
 	ck_assert(word_reaches(&ready, 2));
 	ck_assert_int_eq(send_quit(main), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(main, PLENTY, &late), 0);
@@ -585,8 +612,8 @@ static int spawner_Run(vitals_thread *self, void *arg)
 {
 	vitals_quitter *child;
 
-	worker_check(vitals_quitter_new(vitals_thread_quitter(self), "spawner", NULL, &child) ==
-		     0);
+	worker_check(vitals_quitter_new(vitals_thread_quitter(self), "spawner", NULL,
+					&child) == 0);
 	while (fork_on(child, "Run", spawnerRoutine_Run, arg) == 0)
 		usleep(100);
 	vitals_quitter_free(child);
@@ -609,7 +636,10 @@ START_TEST(TestSpawn)
 }
 END_TEST
 
-/* As its TestQuitterContext: a client in the middle of a request whose server does not answer. */
+/*
+ * As its TestQuitterContext: a client in the middle of a request whose server does not
+ * answer.
+ */
 struct client {
 	int fds[2];
 	_Atomic uint32_t ready;
@@ -621,7 +651,9 @@ static int clientRoutine_Run(vitals_thread *self, void *arg)
 	struct client *client = arg;
 	struct pollfd fd = { .fd = client->fds[0], .events = POLLIN };
 
-	/* Before the quit there is no reason to leave: the seed's context says there is. */
+	/*
+	 * Before the quit there is no reason to leave: the seed's context says there is.
+	 */
 	worker_check(vitals_quitter_must_quit(vitals_thread_quitter(self)) == 0);
 	worker_check(write(client->fds[0], "GET", 3) == 3);
 	atomic_store(&client->ready, 1);

@@ -56,7 +56,8 @@ START_TEST(a_signal_is_a_request)
 	VITALS_INIT(&result);
 	VITALS_INIT(&cause);
 	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGUSR1, NULL), 0);
-	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGTERM, "please stop"), 1);
+	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGTERM, "please stop"),
+			 1);
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 	ck_assert_int_eq(kill(getpid(), SIGTERM), 0);
 	/* By the handler alone: nobody else has run. */
@@ -120,15 +121,18 @@ START_TEST(doubles_are_one_request)
 	requests = &service.registry->main->requests;
 	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1, now_ns), 1);
 	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1, now_ns + 1), 0);
-	ck_assert_uint_eq(
-		vt_signals_note_at(requests, SIGTERM, 0, 1, 1, now_ns + VITALS_MS(499)), 0);
+	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1,
+					     now_ns + VITALS_MS(499)),
+			  0);
 	ck_assert_uint_eq(requests->expired, 0);
-	ck_assert_uint_eq(
-		vt_signals_note_at(requests, SIGTERM, 0, 1, 1, now_ns + VITALS_MS(500)), 2);
+	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1,
+					     now_ns + VITALS_MS(500)),
+			  2);
 	ck_assert_uint_eq(requests->expired, 1);
 	/* Of another kind it is another at once. */
-	ck_assert_uint_eq(
-		vt_signals_note_at(requests, SIGINT, 1, 1, 1, now_ns + VITALS_MS(501)), 3);
+	ck_assert_uint_eq(vt_signals_note_at(requests, SIGINT, 1, 1, 1,
+					     now_ns + VITALS_MS(501)),
+			  3);
 }
 END_TEST
 
@@ -209,13 +213,17 @@ START_TEST(handlers_before_ours_go_on_and_are_put_back)
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 1);
 	service.main = vitals_quitter_free(service.main);
 	sigaction(SIGUSR1, NULL, &before);
-	ck_assert(_i ? before.sa_sigaction == full_handler : before.sa_handler == plain_handler);
+	ck_assert(_i ? before.sa_sigaction == full_handler
+		     : before.sa_handler == plain_handler);
 	raise(SIGUSR1);
 	ck_assert_uint_eq(chained, 2);
 }
 END_TEST
 
-/* Somebody has put a handler over ours that calls ours: it is left alone, and harms nobody. */
+/*
+ * Somebody has put a handler over ours that calls ours: it is left alone, and harms
+ * nobody.
+ */
 static struct sigaction ours;
 
 static void over_ours(int signo, siginfo_t *info, void *context)
@@ -243,7 +251,8 @@ START_TEST(a_handler_over_ours_stays)
 	raise(SIGUSR1);
 	ck_assert_uint_eq(chained, 4);
 	/* And asked for again: no circle. */
-	ck_assert_int_eq(vitals_quitter_new_main(service.registry, 1, NULL, &service.main), 0);
+	ck_assert_int_eq(
+		vitals_quitter_new_main(service.registry, 1, NULL, &service.main), 0);
 	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGUSR1, NULL), 0);
 	raise(SIGUSR1);
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 1);
@@ -302,7 +311,9 @@ START_TEST(a_forked_child_does_not_quit_its_parent)
 }
 END_TEST
 
-/* As daemon(3) does: before anything was started, the child goes on with what there is. */
+/*
+ * As daemon(3) does: before anything was started, the child goes on with what there is.
+ */
 START_TEST(a_daemon_takes_its_signals_along)
 {
 	int status;
@@ -313,9 +324,9 @@ START_TEST(a_daemon_takes_its_signals_along)
 	if (pid == 0) {
 		raise(SIGTERM);
 		_exit(vitals_quitter_must_quit(service.main) == 1 &&
-				      vitals_quitter_finish(service.main, NULL, NULL) == 0 ?
-			      7 :
-			      8);
+				      vitals_quitter_finish(service.main, NULL, NULL) == 0
+			      ? 7
+			      : 8);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFEXITED(status));
@@ -337,8 +348,8 @@ START_TEST(a_child_that_starts_afresh_has_its_own)
 	pid = fork();
 	if (pid == 0) {
 		bool good = vitals_start(service.registry) == 0 &&
-			    vitals_quitter_new_main(service.registry, VITALS_S(1), NULL, &mine) ==
-				    0 &&
+			    vitals_quitter_new_main(service.registry, VITALS_S(1), NULL,
+						    &mine) == 0 &&
 			    vitals_quitter_on_signal(mine, SIGTERM, NULL) == 0 &&
 			    raise(SIGTERM) == 0 && vitals_quitter_must_quit(mine) == 1 &&
 			    vitals_quitter_finish(mine, NULL, NULL) == 0;

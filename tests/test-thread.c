@@ -25,7 +25,10 @@ static void teardown(void)
 	service_free(&service);
 }
 
-/* Until what is left listed is as little as @rows: what nobody waits for ends when it does. */
+/*
+ * Until what is left listed is as little as @rows: what nobody waits for ends when it
+ * does.
+ */
 static bool rows_reach(unsigned rows)
 {
 	unsigned i;
@@ -52,8 +55,10 @@ START_TEST(null_handles_do_nothing)
 	vitals_thread *self = (vitals_thread *)(void *)&service;
 
 	ck_assert_int_eq(vitals_thread_fork(NULL, "a", 0, obeys, NULL, NULL), -EINVAL);
-	ck_assert_int_eq(vitals_thread_fork(service.main, NULL, 0, obeys, NULL, NULL), -EINVAL);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 0, NULL, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(vitals_thread_fork(service.main, NULL, 0, obeys, NULL, NULL),
+			 -EINVAL);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 0, NULL, NULL, NULL),
+			 -EINVAL);
 	ck_assert_int_eq(vitals_thread_adopt(NULL, "a", 0, NULL, &self), -EINVAL);
 	ck_assert_ptr_null(self);
 	ck_assert_int_eq(vitals_thread_adopt(service.main, "a", 0, NULL, NULL), -EINVAL);
@@ -104,7 +109,8 @@ START_TEST(a_forked_thread_knows_where_it_is)
 	struct vitals_thread_info info;
 	vitals_snapshot *all = NULL;
 
-	ck_assert_int_eq(forked(seen.quitter, "wörker-with-a-name", VITALS_S(10), looks, &seen, 0),
+	ck_assert_int_eq(forked(seen.quitter, "wörker-with-a-name", VITALS_S(10), looks,
+				&seen, 0),
 			 0);
 	ck_assert(word_reaches(&seen.running, 1));
 	worker_checks_passed();
@@ -176,16 +182,21 @@ START_TEST(bad_options_are_refused)
 
 	VITALS_INIT(&options);
 	options.flags = 0x80;
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 0, obeys, NULL, &options), -EINVAL);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 0, obeys, NULL, &options),
+			 -EINVAL);
 	VITALS_INIT(&options);
 	options.reserved = 1;
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 0, obeys, NULL, &options), -EINVAL);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 0, obeys, NULL, &options),
+			 -EINVAL);
 	VITALS_INIT(&options);
 	options.stuck_ns = 1;
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a", VITALS_S(1), obeys, NULL, &options),
+	ck_assert_int_eq(vitals_thread_fork(service.main, "a", VITALS_S(1), obeys, NULL,
+					    &options),
 			 -EINVAL);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 1, obeys, NULL, NULL), -EINVAL);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a#1", 0, obeys, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 1, obeys, NULL, NULL),
+			 -EINVAL);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "a#1", 0, obeys, NULL, NULL),
+			 -EINVAL);
 	VITALS_INIT(&process);
 	ck_assert_int_eq(vitals_snapshot_take(service.registry, &all), 0);
 	ck_assert_int_eq(vitals_snapshot_process(all, &process), 0);
@@ -206,7 +217,8 @@ START_TEST(a_detached_attribute_is_not_taken_over)
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, 256 * 1024);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a", 0, returns, NULL, &options), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "a", 0, returns, NULL, &options), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	pthread_attr_getdetachstate(&attr, &state);
 	ck_assert_int_eq(state, PTHREAD_CREATE_DETACHED);
@@ -226,7 +238,8 @@ START_TEST(a_thread_that_cannot_be_made_is_rolled_back)
 	pthread_attr_init(&attr);
 	/* A stack that there is no room for. */
 	ck_assert_int_eq(pthread_attr_setstacksize(&attr, (size_t)1 << 46), 0);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "a", VITALS_S(1), obeys, NULL, &options),
+	ck_assert_int_eq(vitals_thread_fork(service.main, "a", VITALS_S(1), obeys, NULL,
+					    &options),
 			 -EAGAIN);
 	pthread_attr_destroy(&attr);
 	ck_assert_uint_eq(thread_rows(service.registry), 0);
@@ -243,7 +256,8 @@ START_TEST(forking_on_one_that_was_told_is_refused)
 
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	ck_assert_int_eq(forked(child, "w", VITALS_S(1), obeys, NULL, 0), -ECANCELED);
-	ck_assert_int_eq(vitals_thread_adopt(child, "w", VITALS_S(1), NULL, &self), -ECANCELED);
+	ck_assert_int_eq(vitals_thread_adopt(child, "w", VITALS_S(1), NULL, &self),
+			 -ECANCELED);
 	ck_assert_uint_eq(thread_rows(service.registry), 0);
 	vitals_quitter_free(child);
 }
@@ -275,7 +289,10 @@ static int is_cancelled(vitals_thread *self, void *arg)
 	(void)self;
 	pointer->thread = pthread_self();
 	atomic_store(&pointer->set, 1);
-	/* Not in a blocking call: cancelled there, ThreadSanitizer no longer sees the thread's locks. */
+	/*
+	 * Not in a blocking call: cancelled there, ThreadSanitizer no longer sees the
+	 * thread's locks.
+	 */
 	for (;;)
 		pthread_testcancel();
 	return 0;
@@ -340,7 +357,8 @@ START_TEST(thread_exit_destructors_are_waited_for)
 	ck_assert_int_eq(pthread_key_create(&slow_key, slow_destructor), 0);
 	ck_assert_int_eq(forked(service.main, "w", 0, ends_slowly, &gate, 0), 0);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(50), &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(50), &late),
+			 -ETIMEDOUT);
 	VITALS_INIT(&info);
 	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
 	ck_assert_uint_eq(info.state, VITALS_THREAD_RETURNED);
@@ -366,7 +384,10 @@ static unsigned kernel_threads(void)
 	return n;
 }
 
-/* Of a quitter that lives long nobody ever waits for: those that have ended are joined all the same. */
+/*
+ * Of a quitter that lives long nobody ever waits for: those that have ended are joined
+ * all the same.
+ */
 static int counts(vitals_thread *self, void *arg)
 {
 	(void)self;
@@ -396,7 +417,8 @@ static void *adopted_and_leaves(void *arg)
 	struct seen *seen = arg;
 	vitals_thread *self, *again;
 
-	worker_check(vitals_thread_adopt(seen->quitter, "a", VITALS_S(10), NULL, &self) == 0);
+	worker_check(vitals_thread_adopt(seen->quitter, "a", VITALS_S(10), NULL, &self) ==
+		     0);
 	worker_check(vitals_thread_self() == self);
 	worker_check(vitals_thread_adopt(seen->quitter, "b", 0, NULL, &again) == -EBUSY);
 	worker_check(again == NULL);
@@ -427,7 +449,8 @@ static void *adopted_and_vanishes(void *arg)
 	struct seen *seen = arg;
 	vitals_thread *self;
 
-	worker_check(vitals_thread_adopt(seen->quitter, "a", VITALS_S(10), NULL, &self) == 0);
+	worker_check(vitals_thread_adopt(seen->quitter, "a", VITALS_S(10), NULL, &self) ==
+		     0);
 	return NULL;
 }
 
@@ -463,9 +486,11 @@ START_TEST(weak_threads_are_told_when_the_last_other_has_gone)
 	vitals_quitter *child = child_of(service.main, "pool");
 	struct gate gate = { 0 };
 
-	ck_assert_int_eq(forked(service.main, "watcher", 0, obeys, NULL, VITALS_THREAD_WEAK), 0);
+	ck_assert_int_eq(
+		forked(service.main, "watcher", 0, obeys, NULL, VITALS_THREAD_WEAK), 0);
 	ck_assert_int_eq(forked(child, "w", 0, refuses, &gate, 0), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), NULL), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), NULL),
+			 -ETIMEDOUT);
 	ck_assert_uint_eq(thread_rows(service.registry), 2);
 	gate_open(&gate);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
@@ -480,7 +505,8 @@ START_TEST(a_weak_one_is_not_waited_for)
 	struct gate gate = { 0 };
 	vitals_snapshot *late;
 
-	ck_assert_int_eq(forked(service.main, "w", 0, refuses, &gate, VITALS_THREAD_WEAK), 0);
+	ck_assert_int_eq(forked(service.main, "w", 0, refuses, &gate, VITALS_THREAD_WEAK),
+			 0);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), &late), 0);
 	ck_assert_ptr_null(late);
@@ -501,7 +527,8 @@ static const struct {
 	{ VITALS_THREAD_QUIT_WHEN_IT_ENDS, pthread_exits, VITALS_CAUSE_THREAD_FAILED, 1 },
 	{ VITALS_THREAD_QUIT_WHEN_IT_FAILS, returns, VITALS_CAUSE_NONE, 0 },
 	{ VITALS_THREAD_QUIT_WHEN_IT_FAILS, fails, VITALS_CAUSE_THREAD_FAILED, 3 },
-	{ VITALS_THREAD_QUIT_WHEN_IT_FAILS, pthread_exits, VITALS_CAUSE_THREAD_FAILED, 1 },
+	{ VITALS_THREAD_QUIT_WHEN_IT_FAILS, pthread_exits, VITALS_CAUSE_THREAD_FAILED,
+	  1 },
 };
 
 START_TEST(the_end_of_a_thread_may_tell_its_quitter)
@@ -514,7 +541,8 @@ START_TEST(the_end_of_a_thread_may_tell_its_quitter)
 	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_S(10), NULL), 0);
 	ck_assert_int_eq(vitals_quitter_cause(child, &cause), 0);
 	ck_assert_uint_eq(cause.kind, ends[_i].kind);
-	ck_assert_int_eq(vitals_quitter_must_quit(child), cause.kind != VITALS_CAUSE_NONE);
+	ck_assert_int_eq(vitals_quitter_must_quit(child),
+			 cause.kind != VITALS_CAUSE_NONE);
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 	ck_assert_int_eq(cause.status, ends[_i].status);
 	if (cause.kind) {
@@ -578,7 +606,10 @@ START_TEST(an_abandoned_one_is_told_alone)
 }
 END_TEST
 
-/* Threads fork threads while everybody is told: what was forked is waited for, the rest refused. */
+/*
+ * Threads fork threads while everybody is told: what was forked is waited for, the rest
+ * refused.
+ */
 struct storm {
 	_Atomic uint32_t started;
 	_Atomic uint32_t ended;

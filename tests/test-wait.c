@@ -79,7 +79,8 @@ static int in_cond_wait(vitals_thread *self, void *arg)
 	pthread_mutex_lock(&waiter->mutex);
 	atomic_fetch_add(&waiter->inside, 1);
 	while (!r)
-		r = vitals_thread_cond_wait(self, &waiter->cond, &waiter->mutex, waiter->ns);
+		r = vitals_thread_cond_wait(self, &waiter->cond, &waiter->mutex,
+					    waiter->ns);
 	waiter->answer = r;
 	pthread_mutex_unlock(&waiter->mutex);
 	return 0;
@@ -118,7 +119,8 @@ START_TEST(a_request_ends_every_wait)
 		vitals_quitter *child = child_of(service.main, "pool");
 
 		waiter_make(&waiter, VITALS_FOREVER);
-		ck_assert_int_eq(vitals_thread_fork(child, "w", 0, waits[_i], &waiter, NULL), 0);
+		ck_assert_int_eq(
+			vitals_thread_fork(child, "w", 0, waits[_i], &waiter, NULL), 0);
 		if (i % 2)
 			ck_assert(word_reaches(&waiter.inside, 1));
 		if (i % 4 == 3)
@@ -140,7 +142,8 @@ START_TEST(abandoning_ends_every_wait)
 	struct waiter waiter;
 
 	waiter_make(&waiter, VITALS_FOREVER);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, waits[_i], &waiter, NULL), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, waits[_i], &waiter, NULL), 0);
 	ck_assert(word_reaches(&waiter.inside, 1));
 	usleep(1000);
 	ck_assert(thread_row(service.registry, "w", &info));
@@ -149,9 +152,11 @@ START_TEST(abandoning_ends_every_wait)
 		struct gate gate = { 1 };
 
 		/* Whoever ends next joins it. */
-		ck_assert_int_eq(vitals_thread_fork(service.main, "x", 0, refuses, &gate, NULL),
+		ck_assert_int_eq(vitals_thread_fork(service.main, "x", 0, refuses, &gate,
+						    NULL),
 				 0);
-		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
+		ck_assert_int_eq(
+			vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	}
 	ck_assert_int_eq(waiter.answer, -ECANCELED);
 	waiter_free(&waiter);
@@ -165,7 +170,8 @@ START_TEST(a_request_ends_every_wait_without_a_monitor)
 
 	waiter_make(&waiter, VITALS_FOREVER);
 	ck_assert_int_eq(vitals_step(service.registry, clock_now()), 0);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, waits[_i], &waiter, NULL), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, waits[_i], &waiter, NULL), 0);
 	ck_assert(word_reaches(&waiter.inside, 1));
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 5, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, NULL, NULL), 5);
@@ -179,7 +185,8 @@ START_TEST(sleep_lasts_as_long_as_it_was_asked_to)
 	struct waiter waiter;
 
 	waiter_make(&waiter, VITALS_MS(30));
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, in_sleep, &waiter, NULL), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, in_sleep, &waiter, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	ck_assert_int_eq(waiter.answer, 0);
 	ck_assert_uint_ge(waiter.took_ns, VITALS_MS(30));
@@ -193,12 +200,14 @@ START_TEST(poll_says_what_poll_says)
 
 	waiter_make(&waiter, VITALS_S(10));
 	ck_assert_int_eq(write(waiter.fds[1], "x", 1), 1);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, in_poll, &waiter, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, in_poll, &waiter, NULL),
+			 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	ck_assert_int_eq(waiter.answer, 1);
 	waiter_free(&waiter);
 	waiter_make(&waiter, VITALS_MS(5));
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, in_poll, &waiter, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, in_poll, &waiter, NULL),
+			 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	ck_assert_int_eq(waiter.answer, 0);
 	waiter_free(&waiter);
@@ -222,7 +231,8 @@ static int polls_oddly(vitals_thread *self, void *arg)
 
 START_TEST(odd_arguments_are_answered)
 {
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, polls_oddly, NULL, NULL), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, polls_oddly, NULL, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	worker_checks_passed();
 }
@@ -245,7 +255,8 @@ START_TEST(cond_wait_is_signalled_and_times_out)
 	struct waiter waiter;
 
 	waiter_make(&waiter, VITALS_S(10));
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, is_signalled, &waiter, NULL), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, is_signalled, &waiter, NULL), 0);
 	ck_assert(word_reaches(&waiter.inside, 1));
 	pthread_mutex_lock(&waiter.mutex);
 	pthread_cond_signal(&waiter.cond);
@@ -253,7 +264,8 @@ START_TEST(cond_wait_is_signalled_and_times_out)
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	ck_assert_int_eq(waiter.answer, 0);
 	waiter.ns = VITALS_MS(10);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, is_signalled, &waiter, NULL), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, is_signalled, &waiter, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	ck_assert_int_eq(waiter.answer, -ETIMEDOUT);
 	waiter_free(&waiter);
@@ -268,8 +280,9 @@ START_TEST(telling_with_the_mutex_held_is_fine)
 
 	waiter_make(&waiter, VITALS_FOREVER);
 	for (i = 0; i < 8; i++)
-		ck_assert_int_eq(
-			vitals_thread_fork(service.main, "w", 0, in_cond_wait, &waiter, NULL), 0);
+		ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, in_cond_wait,
+						    &waiter, NULL),
+				 0);
 	ck_assert(word_reaches(&waiter.inside, 8));
 	pthread_mutex_lock(&waiter.mutex);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
@@ -300,9 +313,9 @@ START_TEST(waiting_is_idle_and_no_interval)
 	vitals_snapshot *all = NULL;
 	int i;
 
-	ck_assert_int_eq(
-		vitals_thread_fork(service.main, "w", VITALS_MS(20), pulses_and_waits, NULL, NULL),
-		0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", VITALS_MS(20),
+					    pulses_and_waits, NULL, NULL),
+			 0);
 	VITALS_INIT(&info);
 	for (i = 0; i < 10000 && info.pulses < 3; i++) {
 		usleep(1000);
@@ -366,7 +379,8 @@ START_TEST(replacing_a_callback_waits_for_the_one_that_runs)
 	struct slow slow = { 0 };
 	pthread_t opener;
 
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, replaces, &slow, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, replaces, &slow, NULL),
+			 0);
 	ck_assert(word_reaches(&slow.ready, 1));
 	pthread_create(&opener, NULL, opens_later, &slow.gate);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
@@ -398,7 +412,8 @@ START_TEST(a_callback_that_comes_too_late_is_called_at_once)
 {
 	struct slow slow = { 0 };
 
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, is_told_already, &slow, NULL),
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, is_told_already, &slow,
+					    NULL),
 			 0);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
@@ -421,7 +436,8 @@ START_TEST(a_stuck_callback_does_not_keep_finish)
 						 &service.main),
 			 0);
 	ck_assert_int_eq(vitals_quitter_on_fd(service.main, event[0], "stop"), 0);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, replaces, &slow, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, replaces, &slow, NULL),
+			 0);
 	ck_assert(word_reaches(&slow.ready, 1));
 	ck_assert_int_eq(write(event[1], "x", 1), 1);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 1);
