@@ -199,7 +199,7 @@ static void quitter_cause(const struct vt_view *view, const struct vt_quitter_sl
 	if (!cause)
 		return;
 	info->cause_kind = LOAD(cause, kind);
-	info->cause_index = (int32_t)LOAD(cause, index) - 1;
+	info->cause_index = (int32_t)(LOAD(cause, index) - 1);
 	info->cause_signo = (int32_t)LOAD(cause, signo);
 	info->cause_status = (int32_t)LOAD(cause, status);
 	vt_name_load(cause->text, info->cause_text);
@@ -250,6 +250,9 @@ static void quitter_copy(const struct vt_view *view, const struct vt_quitter_slo
 	info->size = sizeof(*info);
 	info->id = LOAD(slot, id);
 	info->stage = LOAD(slot, stage);
+	/* Who may write to the region may write anything; callers may index by it. */
+	if (info->stage >= VT_STAGES)
+		info->stage = VITALS_STAGE_QUIT;
 	info->told = LOAD(slot, word) & VT_QUIT ? 1 : 0;
 	info->threads = LOAD(slot, threads);
 	info->abandoned = LOAD(slot, abandoned);
@@ -293,6 +296,8 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
 	info->state = LOAD(slot, state);
+	if (info->state > VITALS_THREAD_HOLD)
+		info->state = VITALS_THREAD_NOT_STARTED;
 	info->id = LOAD(slot, id);
 	info->tid = LOAD(slot, tid);
 	info->flags = flags & VT_MEMBER_PUBLIC;
