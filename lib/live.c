@@ -9,8 +9,6 @@
 
 #include "quitter.h"
 
-#include <errno.h>
-
 /* Told, and somebody still there: what "quitting" in the totals counts. */
 static bool quitting(uint64_t live)
 {
@@ -34,11 +32,8 @@ static void live_set(vitals_registry *registry, vitals_quitter *quitter, uint64_
 	atomic_store_explicit(&slot->live, live, memory_order_seq_cst);
 }
 
-int vt_quitter_enter(vitals_registry *registry, vitals_quitter *quitter)
+void vt_quitter_enter(vitals_registry *registry, vitals_quitter *quitter)
 {
-	/* Its stage may have been told by a signal that nobody has looked at yet. */
-	if (vt_quitter_told(quitter))
-		return -ECANCELED;
 	for (;;) {
 		struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
 		uint64_t live = vt_quitter_live(quitter);
@@ -50,7 +45,7 @@ int vt_quitter_enter(vitals_registry *registry, vitals_quitter *quitter)
 		 */
 		live_set(registry, quitter, live + VT_LIVE_ONE);
 		if (live >= VT_LIVE_ONE || !parent)
-			return 0;
+			return;
 		quitter = vt_quitter_at(registry, parent - 1);
 	}
 }

@@ -101,20 +101,18 @@ static void member_unlink(vitals_registry *registry, const vitals_thread *member
 		vt_slot_put(&vt_quitter_slot(member->quitter)->first_member, next);
 }
 
-/* Counted, unless weak. Return: 0; -ECANCELED. */
-static int member_count(vitals_registry *registry, vitals_thread *member)
+/* Counted, unless weak. */
+static void member_count(vitals_registry *registry, vitals_thread *member)
 	VT_REQUIRES(registry->lock)
 {
 	if (vt_slot_get(&member->slot->flags) & VITALS_THREAD_WEAK) {
 		member->quitter->bits |= VT_NODE_WEAK;
-		return vt_quitter_told(member->quitter) ? -ECANCELED : 0;
+		return;
 	}
-	if (vt_quitter_enter(registry, member->quitter))
-		return -ECANCELED;
+	vt_quitter_enter(registry, member->quitter);
 	member->bits |= VT_MEMBER_COUNTED;
 	vt_slot_add(&vt_quitter_slot(member->quitter)->threads, 1);
 	vt_slot_add(&registry->root->totals.threads, 1);
-	return 0;
 }
 
 int vt_member_join(vitals_registry *registry, vitals_quitter *quitter,
@@ -123,6 +121,7 @@ int vt_member_join(vitals_registry *registry, vitals_quitter *quitter,
 	vitals_thread *member;
 	uint32_t index, number = spec->number;
 
+	/* Or its stage was, by a signal that nobody has looked at yet. */
 	if (vt_quitter_told(quitter))
 		return -ECANCELED;
 	if (vt_slot_new(registry, VT_POOL_MEMBER, &index))
@@ -140,11 +139,7 @@ int vt_member_join(vitals_registry *registry, vitals_quitter *quitter,
 		member->bits |= VT_MEMBER_NAMED;
 		vt_slot_put(&member->slot->number, number);
 	}
-	if (member_count(registry, member)) {
-		vt_member_unname(registry, member);
-		vt_slot_free(registry, VT_POOL_MEMBER, index);
-		return -ECANCELED;
-	}
+	member_count(registry, member);
 	member_link(registry, member);
 	(void)vt_registry_ref(registry);
 	vt_slot_open(&member->slot->gen);

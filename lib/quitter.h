@@ -153,8 +153,8 @@ static inline uint64_t vt_quitter_live(const vitals_quitter *quitter)
 				    memory_order_acquire);
 }
 
-/* What it waits for comes to one more; refused once told. Return: 0; -ECANCELED. */
-int vt_quitter_enter(vitals_registry *registry, vitals_quitter *quitter)
+/* What it waits for comes to one more; the caller has seen that it was not told. */
+void vt_quitter_enter(vitals_registry *registry, vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock);
 
 /*

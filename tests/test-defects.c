@@ -408,17 +408,21 @@ START_TEST(D18_finish_is_woken_by_a_call_and_by_the_last_to_return)
 {
 	struct gate gate = { 0 };
 	pthread_t thread;
+	uint64_t from_ns;
 	int answer = -1;
 
 	ck_assert_int_eq(fork_on(service.main, "w", _i ? obeys : refuses, &gate), 0);
 	pthread_create(&thread, NULL, finishes, &answer);
 	usleep(2000);
+	from_ns = clock_now();
 	if (_i)
 		ck_assert_int_eq(vitals_quitter_send_quit(service.main, 4, NULL), 0);
 	else
 		gate_open(&gate);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(answer, _i ? 4 : 0);
+	/* By the news, not because it happened to look. */
+	ck_assert_uint_lt(clock_now() - from_ns, VITALS_MS(800));
 }
 END_TEST
 

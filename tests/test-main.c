@@ -391,6 +391,31 @@ START_TEST(finish_ends_when_everybody_has_returned)
 }
 END_TEST
 
+static void *finishes_by_call(void *arg)
+{
+	struct vitals_result *result = arg;
+
+	VITALS_INIT(result);
+	worker_check(vitals_quitter_finish(service.main, result, NULL) == 4);
+	return NULL;
+}
+
+/* Nobody was there yet: that is not the same as nobody any more. */
+START_TEST(finish_waits_where_nobody_was)
+{
+	struct vitals_result result;
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, finishes_by_call, &result);
+	usleep(3000);
+	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 4, NULL), 0);
+	pthread_join(thread, NULL);
+	worker_checks_passed();
+	ck_assert_uint_eq(result.kind, VITALS_CAUSE_CALL);
+	ck_assert_uint_lt(result.took_ns, VITALS_MS(800));
+}
+END_TEST
+
 /*
  * One that is abandoned has not returned: whoever abandoned it may be about to replace
  * it.
@@ -563,6 +588,7 @@ int main(void)
 	tcase_add_test(tcase, descriptors_that_go_are_told_apart);
 	tcase_add_loop_test(tcase, finish_is_woken_by_everything, 0, 6);
 	tcase_add_test(tcase, finish_ends_when_everybody_has_returned);
+	tcase_add_test(tcase, finish_waits_where_nobody_was);
 	tcase_add_test(tcase, abandoning_the_last_is_not_the_end);
 	tcase_add_test(tcase, finish_names_the_late);
 	tcase_add_test(tcase, a_failed_threads_status_is_the_processes);

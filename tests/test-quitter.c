@@ -168,8 +168,10 @@ START_TEST(a_request_reaches_all_below_and_nobody_else)
 {
 	vitals_quitter *a = child_of(service.main, "a"), *b = child_of(service.main, "b");
 	vitals_quitter *aa = child_of(a, "aa"), *ab = child_of(a, "ab");
+	vitals_quitter *aaa = child_of(aa, "aaa");
 
 	ck_assert_int_eq(vitals_quitter_send_quit(a, 0, NULL), 0);
+	ck_assert_int_eq(vitals_quitter_must_quit(aaa), 1);
 	ck_assert_int_eq(vitals_quitter_must_quit(a), 1);
 	ck_assert_int_eq(vitals_quitter_must_quit(aa), 1);
 	ck_assert_int_eq(vitals_quitter_must_quit(ab), 1);
@@ -179,6 +181,7 @@ START_TEST(a_request_reaches_all_below_and_nobody_else)
 	ck_assert_int_eq(vitals_quitter_send_quit(aa, 0, NULL), -EALREADY);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_must_quit(b), 1);
+	vitals_quitter_free(aaa);
 	vitals_quitter_free(aa);
 	vitals_quitter_free(ab);
 	vitals_quitter_free(a);

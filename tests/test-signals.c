@@ -296,7 +296,8 @@ START_TEST(a_forked_child_does_not_quit_its_parent)
 
 	ck_assert_int_eq(vitals_start(service.registry), 0);
 	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGTERM, NULL), 0);
-	pid = fork();
+	/* With the handlers of fork, and without them. */
+	pid = _i ? _Fork() : fork();
 	if (pid == 0) {
 		raise(SIGTERM);
 		_exit(99);
@@ -420,7 +421,7 @@ int main(void)
 	tcase_add_test(tcase, a_handler_over_ours_stays);
 	tcase_add_test(tcase, what_is_ignored_stays_ignored);
 	tcase_add_test(tcase, the_handler_keeps_errno_and_masks_nothing);
-	tcase_add_test(tcase, a_forked_child_does_not_quit_its_parent);
+	tcase_add_loop_test(tcase, a_forked_child_does_not_quit_its_parent, 0, 2);
 	tcase_add_test(tcase, a_daemon_takes_its_signals_along);
 #ifndef UNDER_TSAN /* which gives a child of fork no threads */
 	tcase_add_test(tcase, a_child_that_starts_afresh_has_its_own);

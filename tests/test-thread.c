@@ -507,7 +507,14 @@ START_TEST(a_weak_one_is_not_waited_for)
 
 	ck_assert_int_eq(forked(service.main, "w", 0, refuses, &gate, VITALS_THREAD_WEAK),
 			 0);
+	ck_assert_int_eq(vitals_quitter_hold(service.main, "work"), 0);
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	/* Nor is it late where somebody else is. */
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, 1, &late), -ETIMEDOUT);
+	ck_assert_uint_eq(late_count(late), 1);
+	ck_assert_uint_eq(late_rows(late, "main/work"), 1);
+	vitals_snapshot_free(late);
+	ck_assert_int_eq(vitals_quitter_release(service.main, "work"), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), &late), 0);
 	ck_assert_ptr_null(late);
 	gate_open(&gate);
