@@ -11,9 +11,9 @@
 #define VT_MONITOR_H
 
 #include "registry.h"
+#include "verdict.h"
 
 #include <poll.h>
-#include <signal.h>
 
 /* What main has the monitor do beside judging; all of it in the monitor's thread or a step. */
 struct vt_monitor_work {
@@ -24,6 +24,15 @@ struct vt_monitor_work {
 	/* They were polled, and some have something. */
 	void (*ready)(vitals_registry *registry, const struct pollfd *fds, unsigned n,
 		      uint64_t now_ns);
+};
+
+struct vt_monitor {
+	const struct vt_monitor_work *work; /* guarded by judge */
+	struct vt_tick tick;                /* guarded by judge: the line as it was written last */
+	unsigned late_turns;                /* guarded by judge: pauses in a row */
+	pthread_t thread;                   /* guarded by monitor_control */
+	_Atomic uint32_t tid;               /* the thread's own, 0: it is not there */
+	bool joinable;                      /* guarded by monitor_control */
 };
 
 /* The room. Return: 0; -ENOMEM. */
@@ -38,12 +47,9 @@ int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *wor
  */
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns);
 
-/* The thread. Return: 0; -EALREADY; -EAGAIN, -EPERM, -ENOMEM. */
+/* The thread (watch.c). Return: 0; -EALREADY; -EAGAIN, -EPERM, -ENOMEM. */
 int vt_monitor_start(vitals_registry *registry);
 /* Return: 0, also if it did not run; -EDEADLK from itself. */
 int vt_monitor_stop(vitals_registry *registry);
-
-/* A thread of ours: every signal blocked, a name, a small stack. Return: 0 or a negative errno. */
-int vt_helper_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
 
 #endif

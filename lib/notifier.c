@@ -3,12 +3,14 @@
 #include "notifier.h"
 
 #include "events.h"
+#include "helper.h"
 #include "monitor.h"
 #include "task.h"
 #include "thread.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 
 typedef void (*event_fn)(const struct vitals_event *event, void *user);
 

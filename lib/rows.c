@@ -10,20 +10,8 @@
 
 /* A slot that changes hands while it is copied is tried again, but not for ever. */
 #define TRIES 8
-/* Deeper than this a path is cut anyway. */
-#define DEPTH 64
 
 #define LOAD(slot, field) atomic_load_explicit(&(slot)->field, memory_order_acquire)
-
-static void shown_name(char *to, const _Atomic uint64_t *words, uint32_t number)
-{
-	char name[VITALS_NAME_MAX];
-	struct vt_text text;
-
-	vt_name_load(words, name);
-	vt_text_init(&text, to, VITALS_SHOWN_MAX);
-	vt_text_add_shown(&text, name, number);
-}
 
 static const struct vt_intervals *histogram_of(const struct vt_view *view,
 					       const struct vt_hot *hot,
@@ -111,7 +99,7 @@ static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *m
 	info->group = LOAD(cold, group);
 	heartbeat_owner(view, cold, info);
 	heartbeat_intervals(view, hot, cold, info);
-	shown_name(info->name, hot->name, LOAD(cold, number));
+	vt_shown_load(info->name, hot->name, LOAD(cold, number));
 	group = vt_view_slot(view, VT_KIND_GROUP, info->group);
 	if (group)
 		vt_name_load(group->name, info->group_name);
@@ -162,181 +150,6 @@ int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uin
 	for (i = 0; i < has; i++)
 		counts[vt_histogram_coarse_of(i)] += fine[i];
 	return 0;
-}
-
-/* "main/http/worker": the shown names from the root down to @index. */
-static uint32_t quitter_path(const struct vt_view *view, uint32_t index, char *path)
-{
-	const struct vt_quitter_slot *chain[DEPTH];
-	char shown[VITALS_SHOWN_MAX];
-	uint32_t at = index + 1, n = 0;
-
-	while (at && n < DEPTH) {
-		chain[n] = vt_view_slot(view, VT_KIND_QUITTER, at - 1);
-		if (!chain[n])
-			break;
-		at = LOAD(chain[n], parent);
-		n++;
-	}
-	path[0] = 0;
-	if (at)
-		vt_path_append(path, VITALS_PATH_MAX, "...");
-	for (at = n; at--;) {
-		shown_name(shown, chain[at]->name, LOAD(chain[at], number));
-		vt_path_append(path, VITALS_PATH_MAX, shown);
-	}
-	return n ? n - 1 : 0;
-}
-
-static void quitter_cause(const struct vt_view *view, const struct vt_quitter_slot *slot,
-			  struct vitals_quitter_info *info)
-{
-	uint32_t at = LOAD(slot, cause);
-	const struct vt_cause_slot *cause;
-
-	info->cause_index = -1;
-	cause = at ? vt_view_slot(view, VT_KIND_CAUSE, at - 1) : NULL;
-	if (!cause)
-		return;
-	info->cause_kind = LOAD(cause, kind);
-	info->cause_index = (int32_t)(LOAD(cause, index) - 1);
-	info->cause_signo = (int32_t)LOAD(cause, signo);
-	info->cause_status = (int32_t)LOAD(cause, status);
-	vt_name_load(cause->text, info->cause_text);
-}
-
-static void quitter_shutdown(const struct vt_view *view, const struct vt_quitter_slot *slot,
-			     struct vitals_quitter_info *info)
-{
-	uint32_t at = LOAD(slot, shutdown);
-	const struct vt_shutdown_slot *shutdown;
-
-	shutdown = at ? vt_view_slot(view, VT_KIND_SHUTDOWN, at - 1) : NULL;
-	if (!shutdown)
-		return;
-	info->shutdowns = LOAD(shutdown, shutdowns);
-	info->timeouts = LOAD(shutdown, timeouts);
-	info->timed_out_threads = LOAD(shutdown, timed_out_threads);
-	info->late = LOAD(shutdown, late);
-	info->timed_out = LOAD(shutdown, timed_out);
-	info->last_shutdown_ns = LOAD(shutdown, last_ns);
-}
-
-/* Children are counted along their list, which may change meanwhile: no more than there can be. */
-static uint32_t quitter_children(const struct vt_view *view, const struct vt_quitter_slot *slot)
-{
-	uint32_t n = 0, most = vt_view_used(view, VT_KIND_QUITTER);
-	uint32_t at = LOAD(slot, first_child);
-
-	while (at && n < most) {
-		const struct vt_quitter_slot *child =
-			vt_view_slot(view, VT_KIND_QUITTER, at - 1);
-
-		if (!child)
-			break;
-		n++;
-		at = LOAD(child, next);
-	}
-	return n;
-}
-
-static void quitter_copy(const struct vt_view *view, const struct vt_quitter_slot *slot,
-			 uint32_t index, struct vitals_quitter_info *info)
-{
-	const struct vt_quitter_slot *parent;
-	uint32_t up = LOAD(slot, parent);
-
-	memset(info, 0, sizeof(*info));
-	info->size = sizeof(*info);
-	info->id = LOAD(slot, id);
-	info->stage = LOAD(slot, stage);
-	/* Who may write to the region may write anything; callers may index by it. */
-	if (info->stage >= VT_STAGES)
-		info->stage = VITALS_STAGE_QUIT;
-	info->told = LOAD(slot, word) & VT_QUIT ? 1 : 0;
-	info->threads = LOAD(slot, threads);
-	info->abandoned = LOAD(slot, abandoned);
-	info->timeout_ns = LOAD(slot, timeout_ns);
-	info->told_ns = LOAD(slot, told_ns);
-	info->children = quitter_children(view, slot);
-	parent = up ? vt_view_slot(view, VT_KIND_QUITTER, up - 1) : NULL;
-	info->parent_id = parent ? LOAD(parent, id) : 0;
-	quitter_cause(view, slot, info);
-	quitter_shutdown(view, slot, info);
-	shown_name(info->name, slot->name, LOAD(slot, number));
-	info->depth = quitter_path(view, index, info->path);
-}
-
-bool vt_row_quitter(const struct vt_view *view, uint32_t index,
-		    struct vitals_quitter_info *info)
-{
-	const struct vt_quitter_slot *slot = vt_view_slot(view, VT_KIND_QUITTER, index);
-	unsigned tries;
-
-	for (tries = 0; slot && tries < TRIES; tries++) {
-		uint32_t gen = LOAD(slot, gen);
-
-		if (!(gen & 1u))
-			return false;
-		quitter_copy(view, slot, index, info);
-		if (LOAD(slot, gen) == gen)
-			return true;
-	}
-	return false;
-}
-
-static void thread_copy(const struct vt_view *view, const struct vt_moment *moment,
-			const struct vt_member_slot *slot, struct vitals_thread_info *info)
-{
-	uint32_t flags = LOAD(slot, flags), in = LOAD(slot, quitter), has = LOAD(slot, heartbeat);
-	const struct vt_quitter_slot *quitter;
-	const struct vt_hot *hot;
-	uint64_t told = LOAD(slot, told_ns);
-
-	memset(info, 0, sizeof(*info));
-	info->size = sizeof(*info);
-	info->state = LOAD(slot, state);
-	if (info->state > VITALS_THREAD_HOLD)
-		info->state = VITALS_THREAD_NOT_STARTED;
-	info->id = LOAD(slot, id);
-	info->tid = LOAD(slot, tid);
-	info->flags = flags & VT_MEMBER_PUBLIC;
-	info->abandoned = flags & VT_MEMBER_ABANDONED ? 1 : 0;
-	info->adopted = flags & VT_MEMBER_ADOPTED ? 1 : 0;
-	info->late = flags & VT_MEMBER_LATE ? 1 : 0;
-	info->count = LOAD(slot, count);
-	info->since_ns = LOAD(slot, since_ns);
-	info->age_ns = moment->now_ns > info->since_ns ? moment->now_ns - info->since_ns : 0;
-	quitter = in ? vt_view_slot(view, VT_KIND_QUITTER, in - 1) : NULL;
-	if (quitter) {
-		info->quitter_id = LOAD(quitter, id);
-		told = told ? told : LOAD(quitter, told_ns);
-		(void)quitter_path(view, in - 1, info->quitter_path);
-	}
-	info->told_ns = told && moment->now_ns > told ? moment->now_ns - told : 0;
-	hot = has ? vt_view_slot(view, VT_KIND_HOT, has - 1) : NULL;
-	info->heartbeat_id = hot ? LOAD(hot, id) : 0;
-	shown_name(info->name, slot->name, LOAD(slot, number));
-	memcpy(info->path, info->quitter_path, sizeof(info->path));
-	vt_path_append(info->path, sizeof(info->path), info->name);
-}
-
-bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment, uint32_t index,
-		   struct vitals_thread_info *info)
-{
-	const struct vt_member_slot *slot = vt_view_slot(view, VT_KIND_MEMBER, index);
-	unsigned tries;
-
-	for (tries = 0; slot && tries < TRIES; tries++) {
-		uint32_t gen = LOAD(slot, gen);
-
-		if (!(gen & 1u))
-			return false;
-		thread_copy(view, moment, slot, info);
-		if (LOAD(slot, gen) == gen)
-			return true;
-	}
-	return false;
 }
 
 bool vt_row_part(const struct vt_view *view, uint32_t index, struct vitals_part_info *info)

@@ -3,19 +3,12 @@
 #include "snapshot.h"
 
 #include "clock.h"
+#include "index.h"
 #include "options.h"
 #include "rows.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* Which slots are rows, in order; with the gen under which each was found. Not from the heap. */
-struct index {
-	uint64_t *entries; /* slot << 32 | gen */
-	uint32_t n;
-	uint32_t room;
-	bool built;
-};
 
 struct vitals_snapshot {
 	const struct vt_view *view;
@@ -24,10 +17,10 @@ struct vitals_snapshot {
 	struct vitals_process_info process;
 	uint64_t newest_ns;
 
-	struct index heartbeats;
-	struct index quitters;
-	struct index threads;
-	struct index worst;
+	struct vt_index heartbeats;
+	struct vt_index quitters;
+	struct vt_index threads;
+	struct vt_index worst;
 	uint32_t n_groups;
 	bool groups_built;
 
@@ -37,166 +30,6 @@ struct vitals_snapshot {
 
 	struct vt_group_row groups[VT_GROUPS];
 };
-
-static uint64_t entry_of(uint32_t slot, uint32_t gen)
-{
-	return (uint64_t)slot << 32 | gen;
-}
-
-/* Room for all slots of a kind that were ever used. Return: 0; -ENOMEM. */
-static int index_make_room(struct index *index, uint32_t most)
-{
-	index->n = 0;
-	if (most <= index->room)
-		return 0;
-	vt_pages_free(index->entries, index->room * sizeof(*index->entries));
-	index->room = 0;
-	index->entries = vt_pages_new(most * sizeof(*index->entries));
-	if (!index->entries)
-		return -ENOMEM;
-	index->room = most;
-	return 0;
-}
-
-static void index_free(struct index *index)
-{
-	vt_pages_free(index->entries, index->room * sizeof(*index->entries));
-}
-
-/* The @at-th row is gone: those behind it move up. */
-static void index_remove(struct index *index, uint32_t at)
-{
-	index->n--;
-	memmove(&index->entries[at], &index->entries[at + 1],
-		(index->n - at) * sizeof(*index->entries));
-}
-
-/* Return: the gen of a slot, where its kind has it; 0 for a heartbeat that is closed. */
-static uint32_t gen_of(const struct vt_view *view, enum vt_kind kind, uint32_t slot)
-{
-	const void *at = vt_view_slot(view, kind, slot);
-	const struct vt_hot *hot = at;
-	const _Atomic uint32_t *gen;
-
-	if (!at)
-		return 0;
-	if (kind == VT_KIND_HOT)
-		gen = atomic_load_explicit(&hot->flags, memory_order_acquire) & VT_HB_CLOSED ?
-			      NULL :
-			      &hot->gen;
-	else if (kind == VT_KIND_QUITTER)
-		gen = &((const struct vt_quitter_slot *)at)->gen;
-	else
-		gen = &((const struct vt_member_slot *)at)->gen;
-	return gen ? atomic_load_explicit(gen, memory_order_acquire) : 0;
-}
-
-/* All slots of a kind that are in use. */
-static int index_build(const struct vt_view *view, enum vt_kind kind, struct index *index)
-{
-	uint32_t i, gen, used = vt_view_used(view, kind);
-	int r;
-
-	if (index->built)
-		return 0;
-	r = index_make_room(index, used);
-	if (r < 0)
-		return r;
-	for (i = 0; i < used; i++) {
-		gen = gen_of(view, kind, i);
-		if (gen & 1u)
-			index->entries[index->n++] = entry_of(i, gen);
-	}
-	index->built = true;
-	return 0;
-}
-
-/* Where to go on in the tree from a quitter without (more) children. */
-static uint32_t tree_next(const struct vt_view *view, uint32_t at, uint64_t *steps)
-{
-	uint32_t next;
-
-	while (at && *steps) {
-		const struct vt_quitter_slot *slot =
-			vt_view_slot(view, VT_KIND_QUITTER, at - 1);
-
-		if (!slot)
-			return 0;
-		--*steps;
-		next = atomic_load_explicit(&slot->next, memory_order_acquire);
-		if (next)
-			return next;
-		at = atomic_load_explicit(&slot->parent, memory_order_acquire);
-	}
-	return 0;
-}
-
-/* As a tree is printed. What the walk misses because it moved meanwhile, the next snapshot has. */
-static int quitters_build(const struct vt_view *view, struct index *index)
-{
-	const struct vt_root *root = vt_view_root(view);
-	uint32_t at, used = vt_view_used(view, VT_KIND_QUITTER);
-	/* A tree that changes under the walk may lead round: each quitter once down, once up. */
-	uint64_t steps = 2 * (uint64_t)used;
-	int r;
-
-	if (index->built)
-		return 0;
-	r = index_make_room(index, used);
-	if (r < 0)
-		return r;
-	at = atomic_load_explicit(&root->main_quitter, memory_order_acquire);
-	while (at && steps && index->n < used) {
-		const struct vt_quitter_slot *slot =
-			vt_view_slot(view, VT_KIND_QUITTER, at - 1);
-		uint32_t gen, child;
-
-		if (!slot)
-			break;
-		steps--;
-		gen = atomic_load_explicit(&slot->gen, memory_order_acquire);
-		if (gen & 1u)
-			index->entries[index->n++] = entry_of(at - 1, gen);
-		child = atomic_load_explicit(&slot->first_child, memory_order_acquire);
-		at = child ? child : tree_next(view, at, &steps);
-	}
-	index->built = true;
-	return 0;
-}
-
-/* The monitor's list, copied while it holds still. */
-static int worst_build(const struct vt_view *view, struct index *index)
-{
-	const struct vt_summary *summary = &vt_view_root(view)->summary;
-	unsigned tries;
-	uint32_t i, n;
-	int r;
-
-	if (index->built)
-		return 0;
-	r = index_make_room(index, VT_WORST);
-	if (r < 0)
-		return r;
-	for (tries = 0; tries < 8; tries++) {
-		uint64_t sequence =
-			atomic_load_explicit(&summary->sequence, memory_order_acquire);
-
-		n = atomic_load_explicit(&summary->n_worst, memory_order_acquire);
-		n = n < VT_WORST ? n : VT_WORST;
-		for (i = 0; i < n; i++)
-			index->entries[i] = entry_of(
-				atomic_load_explicit(&summary->worst[i].index,
-						     memory_order_acquire),
-				atomic_load_explicit(&summary->worst[i].gen,
-						     memory_order_acquire));
-		index->n = n;
-		if (!(sequence & 1u) &&
-		    atomic_load_explicit(&summary->sequence, memory_order_acquire) == sequence)
-			break;
-	}
-	index->built = true;
-	return 0;
-}
 
 static void snapshot_reset(vitals_snapshot *snapshot)
 {
@@ -279,9 +112,9 @@ bool vt_snapshot_late_add(vitals_snapshot *snapshot, uint32_t member, uint32_t g
 	struct vitals_thread_info *row = &snapshot->late[snapshot->n_late];
 
 	if (snapshot->n_late == snapshot->late_room ||
-	    gen_of(snapshot->view, VT_KIND_MEMBER, member) != gen ||
+	    vt_index_gen(snapshot->view, VT_KIND_MEMBER, member) != gen ||
 	    !vt_row_thread(snapshot->view, &snapshot->moment, member, row) ||
-	    gen_of(snapshot->view, VT_KIND_MEMBER, member) != gen)
+	    vt_index_gen(snapshot->view, VT_KIND_MEMBER, member) != gen)
 		return false;
 	row->late = 1;
 	snapshot->n_late++;
@@ -298,10 +131,10 @@ vitals_snapshot *vitals_snapshot_free(vitals_snapshot *snapshot)
 	if (!snapshot)
 		return NULL;
 	snapshot_reset(snapshot);
-	index_free(&snapshot->heartbeats);
-	index_free(&snapshot->quitters);
-	index_free(&snapshot->threads);
-	index_free(&snapshot->worst);
+	vt_index_free(&snapshot->heartbeats);
+	vt_index_free(&snapshot->quitters);
+	vt_index_free(&snapshot->threads);
+	vt_index_free(&snapshot->worst);
 	(void)vt_registry_unref(snapshot->registry);
 	vt_pages_free(snapshot, sizeof(*snapshot));
 	return NULL;
@@ -331,7 +164,7 @@ static bool well(const struct vitals_heartbeat_info *row)
 }
 
 /* Looks the @at-th heartbeat of an index up; those that do not belong in it are dropped. */
-static int heartbeat_at(vitals_snapshot *snapshot, struct index *index, uint32_t at,
+static int heartbeat_at(vitals_snapshot *snapshot, struct vt_index *index, uint32_t at,
 			struct vitals_heartbeat_info *info)
 {
 	struct vitals_heartbeat_info row;
@@ -339,14 +172,14 @@ static int heartbeat_at(vitals_snapshot *snapshot, struct index *index, uint32_t
 	while (at < index->n) {
 		uint32_t slot = (uint32_t)(index->entries[at] >> 32);
 
-		if (gen_of(snapshot->view, VT_KIND_HOT, slot) ==
+		if (vt_index_gen(snapshot->view, VT_KIND_HOT, slot) ==
 			    (uint32_t)index->entries[at] &&
 		    vt_row_heartbeat(snapshot->view, &snapshot->moment, slot, &row) &&
 		    (index != &snapshot->worst || !well(&row))) {
 			snapshot->newest_ns = vt_clock_now();
 			return vt_record_store(info, &row, sizeof(row));
 		}
-		index_remove(index, at);
+		vt_index_remove(index, at);
 	}
 	return -ENOENT;
 }
@@ -358,7 +191,7 @@ int vitals_snapshot_heartbeat(vitals_snapshot *snapshot, uint32_t index,
 
 	if (!record_good(snapshot, info))
 		return -EINVAL;
-	r = index_build(snapshot->view, VT_KIND_HOT, &snapshot->heartbeats);
+	r = vt_index_build(snapshot->view, VT_KIND_HOT, &snapshot->heartbeats);
 	return r < 0 ? r : heartbeat_at(snapshot, &snapshot->heartbeats, index, info);
 }
 
@@ -369,7 +202,7 @@ int vitals_snapshot_worst(vitals_snapshot *snapshot, uint32_t index,
 
 	if (!record_good(snapshot, info))
 		return -EINVAL;
-	r = worst_build(snapshot->view, &snapshot->worst);
+	r = vt_index_worst(snapshot->view, &snapshot->worst);
 	return r < 0 ? r : heartbeat_at(snapshot, &snapshot->worst, index, info);
 }
 
@@ -377,13 +210,13 @@ int vitals_snapshot_quitter(vitals_snapshot *snapshot, uint32_t index,
 			    struct vitals_quitter_info *info)
 {
 	struct vitals_quitter_info row;
-	struct index *quitters;
+	struct vt_index *quitters;
 	int r;
 
 	if (!record_good(snapshot, info))
 		return -EINVAL;
 	quitters = &snapshot->quitters;
-	r = quitters_build(snapshot->view, quitters);
+	r = vt_index_quitters(snapshot->view, quitters);
 	if (r < 0)
 		return r;
 	while (index < quitters->n) {
@@ -393,7 +226,7 @@ int vitals_snapshot_quitter(vitals_snapshot *snapshot, uint32_t index,
 			snapshot->newest_ns = vt_clock_now();
 			return vt_record_store(info, &row, sizeof(row));
 		}
-		index_remove(quitters, index);
+		vt_index_remove(quitters, index);
 	}
 	return -ENOENT;
 }
@@ -402,7 +235,7 @@ int vitals_snapshot_thread(vitals_snapshot *snapshot, uint32_t index,
 			   struct vitals_thread_info *info)
 {
 	struct vitals_thread_info row;
-	struct index *threads;
+	struct vt_index *threads;
 	int r;
 
 	if (!record_good(snapshot, info))
@@ -412,7 +245,7 @@ int vitals_snapshot_thread(vitals_snapshot *snapshot, uint32_t index,
 			       vt_record_store(info, &snapshot->late[index], sizeof(row)) :
 			       -ENOENT;
 	threads = &snapshot->threads;
-	r = index_build(snapshot->view, VT_KIND_MEMBER, threads);
+	r = vt_index_build(snapshot->view, VT_KIND_MEMBER, threads);
 	if (r < 0)
 		return r;
 	while (index < threads->n) {
@@ -422,7 +255,7 @@ int vitals_snapshot_thread(vitals_snapshot *snapshot, uint32_t index,
 			snapshot->newest_ns = vt_clock_now();
 			return vt_record_store(info, &row, sizeof(row));
 		}
-		index_remove(threads, index);
+		vt_index_remove(threads, index);
 	}
 	return -ENOENT;
 }
@@ -446,7 +279,7 @@ int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t 
 
 	if (!snapshot || !counts || (n != VITALS_BUCKETS_COARSE && n != VITALS_BUCKETS_FINE))
 		return -EINVAL;
-	r = index_build(snapshot->view, VT_KIND_HOT, &snapshot->heartbeats);
+	r = vt_index_build(snapshot->view, VT_KIND_HOT, &snapshot->heartbeats);
 	if (r < 0)
 		return r;
 	if (index >= snapshot->heartbeats.n)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define NAME_BYTES (VT_NAME_WORDS * sizeof(uint64_t))
+#define SHOWN_BYTES 80 /* VITALS_SHOWN_MAX */
 
 /* Length of the UTF-8 sequence at @s, 0 if it is not good or a control character. */
 static size_t utf8_length(const unsigned char *s)
@@ -181,6 +182,16 @@ void vt_text_add_shown(struct vt_text *text, const char *name, uint32_t number)
 		vt_text_add(text, "#");
 		vt_text_add_u64(text, number);
 	}
+}
+
+void vt_shown_load(char *to, const _Atomic uint64_t *words, uint32_t number)
+{
+	char name[NAME_BYTES];
+	struct vt_text text;
+
+	vt_name_load(words, name);
+	vt_text_init(&text, to, SHOWN_BYTES);
+	vt_text_add_shown(&text, name, number);
 }
 
 void vt_path_append(char *path, size_t size, const char *shown)

@@ -44,6 +44,9 @@ void vt_text_pad(struct vt_text *text, size_t column);
 /* "name" or "name#2". */
 void vt_text_add_shown(struct vt_text *text, const char *name, uint32_t number);
 
+/* The same from a slot's words, at most VITALS_SHOWN_MAX bytes. */
+void vt_shown_load(char *to, const _Atomic uint64_t *words, uint32_t number);
+
 /* @path += '/' + shown name; cut in the middle to stay under @size. */
 void vt_path_append(char *path, size_t size, const char *shown);
 

@@ -12,12 +12,12 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task text options
+0 layout clock futex wakefd histogram region task helper text options
 1 registry slots fork names view verdict
 2 heartbeat beat owner quitter cause live scope member hold unblock tell
 3 thread self over reap wait
-4 rows groups snapshot print report
-5 changes events monitor notifier signals
+4 rows rows-tree groups index snapshot print report
+5 changes events monitor watch notifier signals
 6 main stages listen finish exit process
 '
 exporter_levels='
@@ -66,6 +66,8 @@ report snapshot
 scope quitter
 self thread
 slots registry
+rows-tree rows
+snapshot index
 snapshot rows
 stages main
 tell cause
@@ -75,6 +77,8 @@ text layout
 unblock member
 verdict view
 wait thread
+watch changes
+watch monitor
 '
 
 # Headers from elsewhere, and the only file that may see each.
