@@ -14,11 +14,6 @@
 
 #define NS_PER_US 1000u
 
-/* There once the first timer is: what a forked child needs to find them all. */
-struct vt_timers {
-	vitals_registry *registry;
-};
-
 /* Relaxed, here and below: a beat is a fact of its own and publishes nothing else. */
 static bool closed(const struct vt_hot *hot)
 {
@@ -165,33 +160,18 @@ static void due_fd_renew(const vitals_heartbeat *heartbeat)
 		(void)close(mine);
 }
 
-static void timers_carried(void *at)
+static void timers_carried(vitals_registry *registry)
 {
-	const struct vt_timers *timers = at;
-	uint32_t i, n = vt_view_used(&timers->registry->view, VT_KIND_HOT);
+	uint32_t i, n = vt_view_used(&registry->view, VT_KIND_HOT);
 	int saved = errno;
 
 	for (i = 0; i < n; i++) {
-		const struct vt_hot *hot = vt_slot(timers->registry, VT_KIND_HOT, i);
+		const struct vt_hot *hot = vt_slot(registry, VT_KIND_HOT, i);
 
 		if (atomic_load_explicit(&hot->gen, memory_order_relaxed) & 1u)
-			due_fd_renew(vt_record(timers->registry, VT_POOL_HEARTBEAT, i));
+			due_fd_renew(vt_record(registry, VT_POOL_HEARTBEAT, i));
 	}
 	errno = saved;
-}
-
-/* Return: 0; -ENOMEM. */
-static int timers_make(vitals_registry *registry)
-{
-	vt_lock(&registry->lock);
-	if (!registry->timers) {
-		registry->timers = vt_registry_room_carried(
-			registry, sizeof(struct vt_timers), timers_carried);
-		if (registry->timers)
-			registry->timers->registry = registry;
-	}
-	vt_unlock(&registry->lock);
-	return registry->timers ? 0 : -ENOMEM;
 }
 
 int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
@@ -230,9 +210,10 @@ int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
 	/* After a host's closefrom the number may be the host's: then a new one. */
 	if (before >= 0 && due_fd_ours(heartbeat, before))
 		return before;
-	fd = timers_make(heartbeat->registry);
-	if (fd == 0)
-		fd = due_fd_new(heartbeat);
+	vt_lock(&heartbeat->registry->lock);
+	vt_registry_carry(heartbeat->registry, timers_carried);
+	vt_unlock(&heartbeat->registry->lock);
+	fd = due_fd_new(heartbeat);
 	/* Release publishes an armed timer; another thread may have been first. */
 	if (fd >= 0 && !atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &before, fd,
 								memory_order_acq_rel,

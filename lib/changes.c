@@ -13,9 +13,9 @@
 #define READER_WAIT_NS 1000000u
 
 /* In a forked child: nothing was judged yet, and its readers are not to be woken by the parent. */
-static void changes_carried(void *at)
+static void changes_carried(vitals_registry *registry)
 {
-	struct vt_changes *changes = at;
+	struct vt_changes *changes = registry->changes;
 	unsigned i;
 
 	for (i = 0; i < VT_READERS; i++)
@@ -27,8 +27,9 @@ static void changes_carried(void *at)
 int vt_changes_make(vitals_registry *registry)
 {
 	if (!registry->changes)
-		registry->changes = vt_registry_room_carried(
-			registry, sizeof(struct vt_changes), changes_carried);
+		registry->changes = vt_registry_room(registry, sizeof(struct vt_changes));
+	if (registry->changes)
+		vt_registry_carry(registry, changes_carried);
 	return registry->changes ? 0 : -ENOMEM;
 }
 

@@ -104,9 +104,8 @@ static bool fork_keep(vitals_registry *registry)
 	for (i = 0; i < registry->n_segments; i++)
 		if (vt_segment_keep(&registry->segments[i]) < 0)
 			return false;
-	for (i = 0; i < registry->n_rooms; i++)
-		if (registry->rooms[i].carried)
-			registry->rooms[i].carried(registry->rooms[i].at);
+	for (i = 0; i < VT_CARRIED && registry->carried[i]; i++)
+		registry->carried[i](registry);
 	return true;
 }
 

@@ -27,6 +27,30 @@ int vitals_quitter_must_quit(const vitals_quitter *quitter)
 	return vitals_quitter_must_quit_inline(quitter);
 }
 
+/*
+ * In a forked child: a quit here is not to be seen by those who poll in the parent, nor the other
+ * way round.
+ */
+static void tree_carried(vitals_registry *registry)
+{
+	uint32_t i, n = vt_view_used(&registry->view, VT_KIND_QUITTER);
+
+	/* Relaxed, all: the child has one thread. */
+	vt_wakefd_renew(atomic_load_explicit(&registry->tree->wake_fd, memory_order_relaxed));
+	for (i = 0; i < n; i++) {
+		const struct vt_quitter_slot *slot = slot_at(registry, i + 1);
+		const vitals_quitter *quitter = vt_quitter_at(registry, i);
+		int fd;
+
+		if (!(atomic_load_explicit(&slot->gen, memory_order_relaxed) & 1u))
+			continue;
+		fd = atomic_load_explicit(&quitter->fd, memory_order_relaxed);
+		vt_wakefd_renew(fd);
+		if (vt_quitter_told(quitter))
+			vt_wakefd_set(fd);
+	}
+}
+
 int vt_tree_get(vitals_registry *registry)
 {
 	struct vt_tree *tree;
@@ -39,6 +63,7 @@ int vt_tree_get(vitals_registry *registry)
 	/* Relaxed: nobody else has it yet. */
 	atomic_store_explicit(&tree->wake_fd, -1, memory_order_relaxed);
 	registry->tree = tree;
+	vt_registry_carry(registry, tree_carried);
 	return 0;
 }
 

@@ -161,7 +161,7 @@ int vt_registry_renew(vitals_registry *registry)
 	registry->changes = NULL;
 	registry->notifier = NULL;
 	registry->tree = NULL;
-	registry->timers = NULL;
+	memset(registry->carried, 0, sizeof(registry->carried));
 	memset(&registry->view, 0, sizeof(registry->view));
 	memset(registry->pools, 0, sizeof(registry->pools));
 	memset(&registry->names, 0, sizeof(registry->names));
@@ -253,19 +253,23 @@ void vt_registry_wake(vitals_registry *registry)
 	vt_wakefd_set(atomic_load_explicit(&registry->wake_fd, memory_order_acquire));
 }
 
-void *vt_registry_room_carried(vitals_registry *registry, size_t size, void (*carried)(void *at))
+void *vt_registry_room(vitals_registry *registry, size_t size)
 {
 	void *at;
 
 	assert(registry->n_rooms < VT_ROOMS);
 	at = vt_pages_new(size);
 	if (at)
-		registry->rooms[registry->n_rooms++] = (struct vt_room){ at, size, carried };
+		registry->rooms[registry->n_rooms++] = (struct vt_room){ at, size };
 	return at;
 }
 
-void *vt_registry_room(vitals_registry *registry, size_t size)
+void vt_registry_carry(vitals_registry *registry, void (*fn)(vitals_registry *registry))
 {
-	return vt_registry_room_carried(registry, size, NULL);
-}
+	unsigned i = 0;
 
+	while (registry->carried[i] && registry->carried[i] != fn)
+		i++;
+	assert(i < VT_CARRIED);
+	registry->carried[i] = fn;
+}

@@ -24,6 +24,7 @@
 
 #define VT_SEGMENTS 64
 #define VT_ROOMS 8
+#define VT_CARRIED 4
 
 /* How often the monitor looks: so many times in the shortest timeout, within these bounds. */
 #define VT_TICKS 8
@@ -114,9 +115,9 @@ struct vitals_registry {
 	struct vt_room {
 		void *at;
 		size_t size;
-		void (*carried)(void *at);
 	} rooms[VT_ROOMS];
 	uint32_t n_rooms;
+	void (*carried[VT_CARRIED])(vitals_registry *registry); /* NULL: no more */
 	vitals_registry *next; /* fork.c's */
 
 	/* What the rooms above keep here; each belongs to the room it is named after. */
@@ -125,7 +126,6 @@ struct vitals_registry {
 	struct vt_changes *changes;
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
-	struct vt_timers *timers; /* beat.c's */
 };
 
 /*
@@ -213,10 +213,10 @@ static inline void vt_slot_close(_Atomic uint32_t *gen)
 void *vt_registry_room(vitals_registry *registry, size_t size) VT_REQUIRES(registry->lock);
 
 /*
- * The same, for state that knows of descriptors: in a forked child that keeps the registry @carried
- * makes it apart from the parent's.
+ * In a forked child that keeps the registry @fn is called, to make what a room has there apart from
+ * the parent's: its descriptors, above all. Once is enough, more do nothing.
  */
-void *vt_registry_room_carried(vitals_registry *registry, size_t size, void (*carried)(void *at))
+void vt_registry_carry(vitals_registry *registry, void (*fn)(vitals_registry *registry))
 	VT_REQUIRES(registry->lock);
 
 #endif

@@ -316,6 +316,51 @@ START_TEST(a_registry_that_was_not_started_is_carried_over_and_then_apart)
 }
 END_TEST
 
+/* A tree, with a quitter's descriptor that is polled on both sides. */
+static vitals_quitter *main_quitter, *child_quitter;
+
+/* A timer that was just set takes a moment to fire. */
+static int readable(int fd, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, ms);
+}
+
+static void tree_child(void *arg)
+{
+	int fd = *(const int *)arg;
+
+	child_check(!readable(fd, 0));
+	child_check(vitals_quitter_send_quit(child_quitter, 0, "child") == 0);
+	child_check(readable(fd, 1000) == 1);
+	child_check(vitals_quitter_fd(child_quitter) == fd);
+	child_check(vitals_quitter_wait_done(child_quitter, 0, NULL) == 0);
+	child_check(vitals_quitter_send_quit(main_quitter, 0, "child") == 0);
+}
+
+START_TEST(a_quit_in_a_child_is_not_the_parents)
+{
+	int fd;
+
+	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
+	ck_assert_int_eq(vitals_quitter_new_main(registry, T, NULL, &main_quitter), 0);
+	ck_assert_int_eq(vitals_quitter_new(main_quitter, "child", NULL, &child_quitter),
+			 0);
+	fd = vitals_quitter_fd(child_quitter);
+	ck_assert_int_ge(fd, 0);
+	child_run(tree_child, &fd);
+	ck_assert_int_eq(vitals_quitter_must_quit(child_quitter), 0);
+	ck_assert_int_eq(vitals_quitter_must_quit(main_quitter), 0);
+	ck_assert_int_eq(readable(fd, 0), 0);
+	ck_assert_int_eq(vitals_quitter_send_quit(child_quitter, 0, "parent"), 0);
+	ck_assert_int_eq(readable(fd, 1000), 1);
+	child_quitter = vitals_quitter_free(child_quitter);
+	main_quitter = vitals_quitter_free(main_quitter);
+	registry = vitals_registry_free(registry);
+}
+END_TEST
+
 static _Atomic uint32_t told;
 
 static void note_told(const struct vitals_event *event, void *user)
@@ -698,6 +743,7 @@ int main(void)
 		0, 3);
 	tcase_add_loop_test(
 		tc, a_registry_that_was_not_started_is_carried_over_and_then_apart, 0, 2);
+	tcase_add_test(tc, a_quit_in_a_child_is_not_the_parents);
 	tcase_add_test(tc, a_callback_set_before_daemon_is_called_in_the_child);
 	tcase_add_test(tc, a_child_can_free_what_it_inherited);
 	tcase_add_loop_test(
