@@ -94,9 +94,11 @@ static void announce(const vitals_exporter *exporter)
 	int i;
 
 	VITALS_INIT(&process);
+	/* The monitor has seen all of them well: the workers, the walker and the reporter. */
 	for (i = 0; i < 200 && vitals_snapshot_take(NULL, &snapshot) == 0; i++) {
 		if (vitals_snapshot_process(snapshot, &process) ||
-		    process.health == VITALS_PASS)
+		    process.critical[VITALS_HEALTHY] + process.critical[VITALS_IDLE] >=
+			    options.workers + 2)
 			break;
 		nanosleep(&pause, NULL);
 	}

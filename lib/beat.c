@@ -6,12 +6,18 @@
 #include "histogram.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #undef vitals_heartbeat_touch
 
 #define NS_PER_US 1000u
+
+/* There once the first timer is: what a forked child needs to find them all. */
+struct vt_timers {
+	vitals_registry *registry;
+};
 
 /* Relaxed, here and below: a beat is a fact of its own and publishes nothing else. */
 static bool closed(const struct vt_hot *hot)
@@ -133,6 +139,61 @@ static void due_fd_arm(const vitals_heartbeat *heartbeat, int fd)
 	(void)timerfd_settime(fd, 0, &is, NULL);
 }
 
+/* Return: an armed timer; a negative errno. */
+static int due_fd_new(const vitals_heartbeat *heartbeat)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	due_fd_arm(heartbeat, fd);
+	return fd;
+}
+
+/* In a forked child: a timer of its own under the same number, for the other is the parent's. */
+static void due_fd_renew(const vitals_heartbeat *heartbeat)
+{
+	/* Relaxed: the child has one thread. */
+	int fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_relaxed), mine;
+
+	if (fd < 0 || !due_fd_ours(heartbeat, fd))
+		return;
+	mine = due_fd_new(heartbeat);
+	if (mine < 0 || dup3(mine, fd, O_CLOEXEC) < 0)
+		(void)close(fd);
+	if (mine >= 0)
+		(void)close(mine);
+}
+
+static void timers_carried(void *at)
+{
+	const struct vt_timers *timers = at;
+	uint32_t i, n = vt_view_used(&timers->registry->view, VT_KIND_HOT);
+	int saved = errno;
+
+	for (i = 0; i < n; i++) {
+		const struct vt_hot *hot = vt_slot(timers->registry, VT_KIND_HOT, i);
+
+		if (atomic_load_explicit(&hot->gen, memory_order_relaxed) & 1u)
+			due_fd_renew(vt_record(timers->registry, VT_POOL_HEARTBEAT, i));
+	}
+	errno = saved;
+}
+
+/* Return: 0; -ENOMEM. */
+static int timers_make(vitals_registry *registry)
+{
+	vt_lock(&registry->lock);
+	if (!registry->timers) {
+		registry->timers = vt_registry_room_carried(
+			registry, sizeof(struct vt_timers), timers_carried);
+		if (registry->timers)
+			registry->timers->registry = registry;
+	}
+	vt_unlock(&registry->lock);
+	return registry->timers ? 0 : -ENOMEM;
+}
+
 int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
@@ -169,21 +230,17 @@ int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
 	/* After a host's closefrom the number may be the host's: then a new one. */
 	if (before >= 0 && due_fd_ours(heartbeat, before))
 		return before;
-	errno = saved;
-	fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (fd < 0) {
-		fd = -errno;
-		errno = saved;
-		return fd;
-	}
-	due_fd_arm(heartbeat, fd);
+	fd = timers_make(heartbeat->registry);
+	if (fd == 0)
+		fd = due_fd_new(heartbeat);
 	/* Release publishes an armed timer; another thread may have been first. */
-	if (!atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &before, fd,
-						     memory_order_acq_rel,
-						     memory_order_acquire)) {
+	if (fd >= 0 && !atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &before, fd,
+								memory_order_acq_rel,
+								memory_order_acquire)) {
 		(void)close(fd);
-		return before;
+		fd = before;
 	}
+	errno = saved;
 	return fd;
 }
 

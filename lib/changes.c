@@ -11,10 +11,24 @@
 
 /* How long the monitor waits for a reader that copies an event. */
 #define READER_WAIT_NS 1000000u
+
+/* In a forked child: nothing was judged yet, and its readers are not to be woken by the parent. */
+static void changes_carried(void *at)
+{
+	struct vt_changes *changes = at;
+	unsigned i;
+
+	for (i = 0; i < VT_READERS; i++)
+		if (changes->readers[i].registry)
+			vt_wakefd_renew(atomic_load_explicit(&changes->readers[i].fd,
+							     memory_order_relaxed));
+}
+
 int vt_changes_make(vitals_registry *registry)
 {
 	if (!registry->changes)
-		registry->changes = vt_registry_room(registry, sizeof(struct vt_changes));
+		registry->changes = vt_registry_room_carried(
+			registry, sizeof(struct vt_changes), changes_carried);
 	return registry->changes ? 0 : -ENOMEM;
 }
 
@@ -123,9 +137,15 @@ static void changes_wake(vitals_registry *registry)
 }
 
 static bool changes_lock(vitals_registry *registry) VT_TRY_ACQUIRE(registry->events_lock)
+	VT_UNCHECKED
 {
-	return vt_lock_until(&registry->events_lock,
-			     vt_clock_after(vt_clock_now(), READER_WAIT_NS));
+	bool *stuck = &registry->changes->stuck;
+
+	/* Once, not for each change: then whoever has it must have let go of it first. */
+	*stuck = *stuck ? !vt_trylock(&registry->events_lock) :
+			  !vt_lock_until(&registry->events_lock,
+					 vt_clock_after(vt_clock_now(), READER_WAIT_NS));
+	return !*stuck;
 }
 
 /* The monitor's memory of the heartbeat, for readers of the region. */

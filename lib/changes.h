@@ -53,6 +53,7 @@ struct vt_changes {
 	bool stopped;
 	struct vt_change pause;
 	struct vitals_events readers[VT_READERS]; /* the last is the notifier's */
+	bool stuck; /* a turn waited for events_lock in vain; written by turns only */
 	/* Written by turns only: those of a span of heartbeats, made when first needed. */
 	struct vt_change *changes[VT_SPANS];
 };

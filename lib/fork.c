@@ -12,7 +12,7 @@
 static struct vt_lock list_lock;
 static vitals_registry *list; /* guarded by list_lock */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static int fork_error;   /* of pthread_atfork, 0: the handlers are in place */
+static int fork_error; /* of pthread_atfork, 0: the handlers are in place */
 /* pthread_self() of the thread that forks and holds list_lock, 0: none. */
 static _Atomic uintptr_t fork_holder;
 
@@ -30,6 +30,28 @@ static bool fork_holds(void)
 	       (uintptr_t)pthread_self();
 }
 
+static void fork_unsave(vitals_registry *registry)
+{
+	uint32_t i;
+
+	for (i = 0; i < registry->n_segments; i++)
+		vt_segment_unsave(&registry->segments[i]);
+	registry->fork_saved = false;
+}
+
+/* Makes it possible for the child to keep the registry as it stands now. */
+static void fork_save(vitals_registry *registry)
+{
+	uint32_t i;
+
+	for (i = 0; i < registry->n_segments; i++)
+		if (vt_segment_save(&registry->segments[i]) < 0) {
+			fork_unsave(registry);
+			return;
+		}
+	registry->fork_saved = true;
+}
+
 void vt_fork_prepare(uint64_t until_ns) VT_UNCHECKED
 {
 	vitals_registry *registry;
@@ -37,9 +59,14 @@ void vt_fork_prepare(uint64_t until_ns) VT_UNCHECKED
 	/* Without the list nothing is taken: what another fork took is for it to give back. */
 	if (!vt_lock_until(&list_lock, until_ns))
 		return;
-	atomic_store_explicit(&fork_holder, (uintptr_t)pthread_self(), memory_order_relaxed);
-	for (registry = list; registry; registry = registry->next)
+	atomic_store_explicit(&fork_holder, (uintptr_t)pthread_self(),
+			      memory_order_relaxed);
+	for (registry = list; registry; registry = registry->next) {
 		registry->fork_locked = vt_lock_until(&registry->lock, until_ns);
+		/* It is started under the lock, so it cannot be started meanwhile. */
+		if (registry->fork_locked && fork_run(registry) == VT_RUN_NEVER)
+			fork_save(registry);
+	}
 }
 
 void vt_fork_parent(void) VT_UNCHECKED
@@ -48,9 +75,12 @@ void vt_fork_parent(void) VT_UNCHECKED
 
 	if (!fork_holds())
 		return;
-	for (registry = list; registry; registry = registry->next)
+	for (registry = list; registry; registry = registry->next) {
+		if (registry->fork_saved)
+			fork_unsave(registry);
 		if (registry->fork_locked)
 			vt_unlock(&registry->lock);
+	}
 	atomic_store_explicit(&fork_holder, 0, memory_order_relaxed);
 	vt_unlock(&list_lock);
 }
@@ -66,6 +96,20 @@ static void fork_forget(vitals_registry *registry)
 	atomic_store_explicit(&registry->run, VT_RUN_FORKED, memory_order_relaxed);
 }
 
+/* Return: whether all of it could be kept. */
+static bool fork_keep(vitals_registry *registry)
+{
+	uint32_t i;
+
+	for (i = 0; i < registry->n_segments; i++)
+		if (vt_segment_keep(&registry->segments[i]) < 0)
+			return false;
+	for (i = 0; i < registry->n_rooms; i++)
+		if (registry->rooms[i].carried)
+			registry->rooms[i].carried(registry->rooms[i].at);
+	return true;
+}
+
 static void fork_child(void)
 {
 	vitals_registry *registry;
@@ -74,14 +118,12 @@ static void fork_child(void)
 	vt_lock_reset(&list_lock);
 	atomic_store_explicit(&fork_holder, 0, memory_order_relaxed);
 	for (registry = list; registry; registry = registry->next) {
-		bool keep = whole && fork_run(registry) == VT_RUN_NEVER &&
-			    registry->fork_locked;
-		uint32_t i;
+		bool kept = whole && registry->fork_saved && fork_keep(registry);
 
-		for (i = 0; keep && i < registry->n_segments; i++)
-			keep = vt_segment_keep(&registry->segments[i]) == 0;
-		if (!keep && vt_registry_ready(registry))
+		if (!kept && vt_registry_ready(registry))
 			fork_forget(registry);
+		if (whole)
+			fork_unsave(registry);
 		vt_lock_reset(&registry->lock);
 		vt_lock_reset(&registry->judge);
 		vt_lock_reset(&registry->events_lock);
@@ -135,4 +177,3 @@ void vt_fork_remove(vitals_registry *registry)
 		*at = registry->next;
 	vt_unlock(&list_lock);
 }
-

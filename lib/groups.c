@@ -43,6 +43,7 @@ static void group_begin(const struct vt_group_slot *slot, uint32_t index,
 static void group_add(const struct vt_view *view, uint32_t index,
 		      const struct vitals_heartbeat_info *member, struct vt_group_row *row)
 {
+	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
 	uint64_t counts[VT_COARSE];
 	unsigned i;
 
@@ -50,7 +51,9 @@ static void group_add(const struct vt_view *view, uint32_t index,
 	if (member->state != VITALS_IDLE &&
 	    (!row->info.oldest_beat_ns || member->beat_ns < row->info.oldest_beat_ns))
 		row->info.oldest_beat_ns = member->beat_ns;
-	if (member->schema < 0 || vt_row_buckets(view, index, counts, VT_COARSE) < 0)
+	/* One that was closed since is folded: then the walk is done again. */
+	if (member->schema < 0 ||
+	    vt_row_buckets(view, index, LOAD(hot, gen), counts, VT_COARSE) < 0)
 		return;
 	for (i = 0; i < VT_COARSE; i++) {
 		row->intervals[i] += counts[i];

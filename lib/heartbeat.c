@@ -13,6 +13,7 @@
 
 #define TIMEOUT_MIN VITALS_MS(1)
 #define TIMEOUT_MAX VITALS_S(315360000) /* ten years */
+#define SCALED_MAX (UINT64_MAX / 8)
 #define FLAGS (VITALS_INFORMATIVE | VITALS_NO_HISTOGRAM | VITALS_COARSE_HISTOGRAM)
 #define DEFAULT_GROUP "default"
 
@@ -67,15 +68,17 @@ static uint64_t scaled(const vitals_registry *registry, uint64_t ns)
 	uint32_t scale = atomic_load_explicit(&registry->root->timeout_scale,
 					      memory_order_relaxed);
 
-	return scale == 1000 ? ns : ns / 1000 * scale;
+	if (scale == 1000)
+		return ns;
+	return ns / 1000 > SCALED_MAX / scale ? SCALED_MAX : ns / 1000 * scale;
 }
 
-/* Relaxed stores throughout: vt_slot_open() publishes them. */
+/* Release, here and below: see layout.h and vt_slot_take(). */
 static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *name,
 		     uint64_t timeout_ns, const struct vitals_heartbeat_options *o,
 		     uint64_t now_ns)
 {
-#define SET(field, value) atomic_store_explicit(&hot->field, value, memory_order_relaxed)
+#define SET(field, value) atomic_store_explicit(&hot->field, value, memory_order_release)
 	SET(beat, VT_BEAT_NS(now_ns) | VT_BEAT_STARTING);
 	SET(pulse, 0);
 	SET(flags, o->flags);
@@ -91,7 +94,7 @@ static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *
 static void cold_fill(struct vt_cold *cold, uint32_t group, uint32_t histogram,
 		      uint64_t now_ns)
 {
-#define SET(field, value) atomic_store_explicit(&cold->field, value, memory_order_relaxed)
+#define SET(field, value) atomic_store_explicit(&cold->field, value, memory_order_release)
 	SET(seen, 0);
 	SET(seen_paused_ns, 0);
 	SET(changed_ns, now_ns);
@@ -140,7 +143,8 @@ static int histogram_take(vitals_registry *registry, uint32_t flags)
 	words = sizeof(*intervals) / sizeof(*word) +
 		(flags & VITALS_COARSE_HISTOGRAM ? VT_COARSE : VT_FINE);
 	for (i = 0; i < words; i++)
-		atomic_store_explicit(&word[i], 0, memory_order_relaxed);
+		/* Release: a copy that has it sees that the slot changed hands. */
+		atomic_store_explicit(&word[i], 0, memory_order_release);
 	return (int)index + 1;
 }
 
@@ -165,6 +169,7 @@ static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 		goto fail;
 
 	hot = vt_slot(registry, VT_KIND_HOT, index);
+	vt_slot_take(&hot->gen);
 	hot_fill(registry, hot, name, timeout_ns, o, now_ns);
 	cold_fill(vt_slot(registry, VT_KIND_COLD, index), (uint32_t)group, (uint32_t)histogram,
 		  now_ns);
@@ -196,6 +201,22 @@ fail:
 	return r;
 }
 
+/* Does the monitor look too seldom for a new one, or may the turn under way have missed it? */
+static bool needs_look(vitals_registry *registry, uint64_t timeout_ns)
+{
+	/*
+	 * A read that is a write: a turn that begins after it sees the slot, and after one that was
+	 * over before it the tick is as that turn left it.
+	 */
+	uint32_t turns = atomic_fetch_add_explicit(&registry->turns, 0, memory_order_acq_rel);
+	uint64_t tick_ns = atomic_load_explicit(&registry->root->tick.tick_ns,
+						memory_order_relaxed);
+	uint64_t wants_ns = timeout_ns / VT_TICKS;
+
+	wants_ns = wants_ns < VT_TICK_MIN_NS ? VT_TICK_MIN_NS : wants_ns;
+	return wants_ns < (turns & 1u ? VT_TICK_MAX_NS : tick_ns);
+}
+
 int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t timeout_ns,
 			const struct vitals_heartbeat_options *options, uint64_t now_ns,
 			vitals_heartbeat **ret)
@@ -221,10 +242,7 @@ int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t ti
 	vt_lock(&registry->lock);
 	r = heartbeat_new_locked(registry, name, timeout_ns, &o, now_ns, ret);
 	vt_unlock(&registry->lock);
-	/* A monitor that looks too seldom for this one must look at it now. Relaxed: a hint. */
-	if (r == 0 && scaled(registry, timeout_ns) / 8 <
-			      atomic_load_explicit(&registry->root->tick.tick_ns,
-						   memory_order_relaxed))
+	if (r == 0 && needs_look(registry, scaled(registry, timeout_ns)))
 		vt_registry_wake(registry);
 	return r;
 }
@@ -257,11 +275,11 @@ static void group_fold(struct vt_group_slot *group, const vitals_heartbeat *hear
 						  memory_order_relaxed),
 			     0);
 	vt_tally_add(&group->closed, 0, 0, vt_intervals_sum(intervals, &hot->pulse));
-	/* Relaxed: a count of its own; folds says when it belongs to the rest. */
+	/* Release: folds says when it belongs to the rest. */
 	atomic_fetch_add_explicit(&group->missed,
 				  atomic_load_explicit(&intervals->missed,
 						       memory_order_relaxed),
-				  memory_order_relaxed);
+				  memory_order_release);
 }
 
 static void heartbeat_close_locked(vitals_heartbeat *heartbeat, vitals_registry *registry)
@@ -317,15 +335,34 @@ static void heartbeat_end(vitals_heartbeat *heartbeat)
 
 vitals_heartbeat *vitals_heartbeat_unref(vitals_heartbeat *heartbeat)
 {
+	uint32_t refs;
+
 	if (!heartbeat || !vt_heartbeat_current(heartbeat))
 		return NULL;
-	/*
-	 * Release publishes this holder's writes; acquire, by the last, sees them all before the
-	 * slot is somebody else's.
-	 */
-	if (atomic_fetch_sub_explicit(&heartbeat->refs, 1, memory_order_acq_rel) == 1)
+	refs = atomic_load_explicit(&heartbeat->refs, memory_order_relaxed);
+	do {
+		/* An owner keeps the slot, not the heartbeat; closed before it is let go of. */
+		if ((refs & VT_HEARTBEAT_HOLDERS) == 1 && refs != 1)
+			vitals_heartbeat_close(heartbeat);
+		/*
+		 * Release publishes this holder's writes; acquire, by the last, sees them all
+		 * before the slot is somebody else's.
+		 */
+	} while (!atomic_compare_exchange_weak_explicit(&heartbeat->refs, &refs, refs - 1,
+							memory_order_acq_rel,
+							memory_order_relaxed));
+	if (refs == 1)
 		heartbeat_end(heartbeat);
 	return NULL;
+}
+
+void vt_heartbeat_disown(vitals_heartbeat *heartbeat)
+{
+	/* As in vitals_heartbeat_unref(). */
+	if (vt_heartbeat_current(heartbeat) &&
+	    atomic_fetch_sub_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER,
+				      memory_order_acq_rel) == VT_HEARTBEAT_OWNER)
+		heartbeat_end(heartbeat);
 }
 
 bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint32_t gen,

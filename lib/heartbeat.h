@@ -12,6 +12,10 @@
 
 #include "registry.h"
 
+/* In refs: holders, the last of whom closes it, and threads whose list of what they own it is in. */
+#define VT_HEARTBEAT_OWNER 0x1000000u
+#define VT_HEARTBEAT_HOLDERS (VT_HEARTBEAT_OWNER - 1)
+
 struct vitals_heartbeat {
 	struct vitals_heartbeat_head head;
 	vitals_registry *registry;
@@ -20,7 +24,7 @@ struct vitals_heartbeat {
 	uint32_t index;
 	uint32_t epoch;
 	_Atomic int due_fd; /* -1: none */
-	vitals_heartbeat *owned_next; /* the owning thread's list; it holds a reference */
+	vitals_heartbeat *owned_next; /* the owning thread's list, which keeps the slot */
 };
 
 /* The hot part, which the head points to. */
@@ -58,6 +62,9 @@ int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
 int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
 int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
 void vt_heartbeat_due_fd_close(vitals_heartbeat *heartbeat);
+
+/* A thread's list of what it owns lets go of it. */
+void vt_heartbeat_disown(vitals_heartbeat *heartbeat);
 
 /* Its number among the living of its name, for the thread that shares it. */
 uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat);

@@ -164,10 +164,11 @@ uint64_t vt_intervals_sum(const struct vt_intervals *intervals, const _Atomic ui
 	return sum;
 }
 
+/* Release: a copy that has any of a fold sees that it was under way; pairs with groups.c. */
 void vt_tally_add(struct vt_tally *tally, unsigned bucket, uint64_t count, uint64_t sum_ns)
 {
 	if (count)
-		atomic_fetch_add_explicit(&tally->counts[bucket], count, memory_order_relaxed);
+		atomic_fetch_add_explicit(&tally->counts[bucket], count, memory_order_release);
 	if (sum_ns)
-		atomic_fetch_add_explicit(&tally->sum_ns, sum_ns, memory_order_relaxed);
+		atomic_fetch_add_explicit(&tally->sum_ns, sum_ns, memory_order_release);
 }

@@ -4,16 +4,16 @@
 
 #include "clock.h"
 #include "changes.h"
+#include "task.h"
 #include "verdict.h"
 #include "wakefd.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define TICK_MIN_NS VITALS_MS(1)
-#define TICK_MAX_NS VITALS_S(1)
-/* Ticks in the shortest timeout. */
-#define TICKS 8
+#define TICK_MIN_NS VT_TICK_MIN_NS
+#define TICK_MAX_NS VT_TICK_MAX_NS
+#define TICKS VT_TICKS
 /* 64 of the host's, and the one that wakes. */
 #define FDS_MAX 65
 #define STACK_BYTES (256 * 1024)
@@ -23,6 +23,7 @@ struct vt_monitor {
 	struct vt_tick tick;                /* guarded by judge: the line as it was written last */
 	unsigned late_turns;                /* guarded by judge: pauses in a row */
 	pthread_t thread;                   /* guarded by monitor_control */
+	_Atomic uint32_t tid;               /* the thread's own, 0: it is not there */
 	bool joinable;                      /* guarded by monitor_control */
 };
 
@@ -201,8 +202,15 @@ static void look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 	worst_insert(g, rank_of(&verdict), index, gen);
 }
 
-static void look_at_all(vitals_registry *registry, const struct vt_tick *tick,
-			struct gathered *g)
+static uint64_t tick_length(uint64_t shortest_ns)
+{
+	uint64_t tick_ns = shortest_ns / TICKS;
+
+	tick_ns = tick_ns < TICK_MIN_NS ? TICK_MIN_NS : tick_ns;
+	return tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
+}
+
+static void look_at_all(vitals_registry *registry, struct vt_tick *tick, struct gathered *g)
 {
 	uint32_t i, n;
 
@@ -214,6 +222,14 @@ static void look_at_all(vitals_registry *registry, const struct vt_tick *tick,
 	n = vt_view_used(&registry->view, VT_KIND_HOT);
 	for (i = 0; i < n; i++)
 		look_at(registry, i, tick, g);
+	/*
+	 * From the next turn on, and readers know how far apart turns are. Before the turn is over,
+	 * for whoever registers until then wakes the monitor: it may have missed him.
+	 */
+	if (tick->tick_ns != tick_length(g->shortest_ns)) {
+		tick->tick_ns = tick_length(g->shortest_ns);
+		vt_tick_store(&registry->root->tick, tick);
+	}
 	/* Release: whoever takes a slot again does so after all that. */
 	atomic_fetch_add_explicit(&registry->turns, 1, memory_order_release);
 }
@@ -254,14 +270,6 @@ static void started_up_latch(vitals_registry *registry, const struct gathered *g
 					 memory_order_relaxed);
 }
 
-static uint64_t tick_length(uint64_t shortest_ns)
-{
-	uint64_t tick_ns = shortest_ns / TICKS;
-
-	tick_ns = tick_ns < TICK_MIN_NS ? TICK_MIN_NS : tick_ns;
-	return tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
-}
-
 static void turn_locked(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns)
 	VT_REQUIRES(registry->judge)
 {
@@ -277,11 +285,6 @@ static void turn_locked(vitals_registry *registry, uint64_t now_ns, uint64_t *re
 	look_at_all(registry, tick, &g);
 	summary_store(&registry->root->summary, &g);
 	started_up_latch(registry, &g);
-	/* From the next turn on, and readers know how far apart turns are. */
-	if (tick->tick_ns != tick_length(g.shortest_ns)) {
-		tick->tick_ns = tick_length(g.shortest_ns);
-		vt_tick_store(&registry->root->tick, tick);
-	}
 	if (monitor->work)
 		wish_ns = monitor->work->turn(registry, now_ns);
 	*ret_next_ns = now_ns + tick->tick_ns;
@@ -339,13 +342,17 @@ static void *monitor_run(void *arg)
 	vitals_registry *registry = arg;
 	struct pollfd fds[FDS_MAX];
 
-	while (running(registry)) {
+	/* Relaxed: only this thread itself looks for its own number. */
+	atomic_store_explicit(&registry->monitor->tid, vt_task_self(), memory_order_relaxed);
+	for (;;) {
 		const struct vt_monitor_work *work;
-		/* Acquire: what is asked for after this look changes the word. */
+		/* Acquire: what is asked for after this look, a stop too, changes the word. */
 		uint32_t wake = atomic_load_explicit(&registry->wake, memory_order_acquire);
 		uint64_t now_ns = vt_clock_now(), next_ns = now_ns + TICK_MIN_NS;
 		unsigned n = 0;
 
+		if (!running(registry))
+			break;
 		/* A turn by hand may just be ending: then a little later. */
 		(void)vt_monitor_turn_at(registry, now_ns, &next_ns);
 		work = registry->monitor->work;
@@ -449,11 +456,15 @@ int vt_monitor_start(vitals_registry *registry)
 
 int vt_monitor_stop(vitals_registry *registry)
 {
-	struct vt_monitor *monitor = registry->monitor;
+	struct vt_monitor *monitor;
 
+	vt_lock(&registry->lock);
+	monitor = registry->monitor;
+	vt_unlock(&registry->lock);
 	if (!monitor)
 		return 0;
-	if (running(registry) && pthread_equal(pthread_self(), monitor->thread))
+	/* Relaxed: see monitor_run(). */
+	if (atomic_load_explicit(&monitor->tid, memory_order_relaxed) == vt_task_self())
 		return -EDEADLK;
 	vt_lock(&registry->monitor_control);
 	if (running(registry)) {
@@ -464,6 +475,7 @@ int vt_monitor_stop(vitals_registry *registry)
 	if (monitor->joinable) {
 		(void)pthread_join(monitor->thread, NULL);
 		monitor->joinable = false;
+		atomic_store_explicit(&monitor->tid, 0, memory_order_relaxed);
 		watch(registry, false);
 		vt_wakefd_close(atomic_exchange_explicit(&registry->wake_fd, -1,
 							 memory_order_acq_rel));

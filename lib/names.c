@@ -156,7 +156,8 @@ uint32_t vt_names_take(vitals_registry *registry, struct vt_named named)
 			number++;
 		link_of(registry, first)->stamp = number + 1;
 	}
-	atomic_store_explicit(place.number, number, memory_order_relaxed);
+	/* Release, as all that fills a slot: see layout.h. */
+	atomic_store_explicit(place.number, number, memory_order_release);
 	link_of(registry, code_of(named))->stamp = 2;
 	names_insert(registry, code_of(named));
 	names->living++;

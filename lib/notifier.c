@@ -91,17 +91,32 @@ static void *notifier_run(void *arg)
 
 	/* Relaxed: only this thread itself looks for its own number. */
 	atomic_store_explicit(&registry->notifier->tid, vt_task_self(), memory_order_relaxed);
-	/* Acquire pairs with the store that stops. */
-	while (atomic_load_explicit(&registry->notifier->running, memory_order_acquire)) {
-		/* Acquire: what comes after this look changes the word. */
+	for (;;) {
+		/* Acquire: what comes after this look, a stop too, changes the word. */
 		uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
-		bool busy = tell_one(registry);
+		bool busy;
 
+		/* Acquire pairs with the store that stops. */
+		if (!atomic_load_explicit(&registry->notifier->running,
+					  memory_order_acquire))
+			break;
+		busy = tell_one(registry);
 		busy |= vt_thread_callbacks_run(registry);
 		if (!busy)
 			(void)vt_futex_wait(word, seen, UINT64_MAX);
 	}
 	return NULL;
+}
+
+/* The room, if it was ever made. */
+static struct vt_notifier *notifier_of(vitals_registry *registry)
+{
+	struct vt_notifier *notifier;
+
+	vt_lock(&registry->lock);
+	notifier = registry->notifier;
+	vt_unlock(&registry->lock);
+	return notifier;
 }
 
 static int notifier_make(vitals_registry *registry)
@@ -164,11 +179,12 @@ int vt_notifier_start(vitals_registry *registry)
 
 int vt_notifier_resume(vitals_registry *registry)
 {
+	struct vt_notifier *notifier = notifier_of(registry);
 	bool wanted = false;
 
-	if (registry->notifier) {
+	if (notifier) {
 		vt_lock(&registry->notifier_lock);
-		wanted = registry->notifier->fn;
+		wanted = notifier->fn;
 		vt_unlock(&registry->notifier_lock);
 	}
 	return wanted ? vt_notifier_start(registry) : 0;
@@ -183,7 +199,7 @@ static bool from_callback(const struct vt_notifier *notifier)
 
 int vt_notifier_stop(vitals_registry *registry)
 {
-	struct vt_notifier *notifier = registry->notifier;
+	struct vt_notifier *notifier = notifier_of(registry);
 
 	if (!notifier)
 		return 0;

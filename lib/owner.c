@@ -2,7 +2,7 @@
 
 /*
  * A thread's heartbeats, so that they are dead when it ends without closing them: a list in
- * thread-local storage, each entry with a reference, walked by the storage's destructor.
+ * thread-local storage, each entry keeping its slot, walked by the storage's destructor.
  */
 
 #include "heartbeat.h"
@@ -22,7 +22,7 @@ static void owner_ended(void *first)
 	for (; heartbeat; heartbeat = next) {
 		next = heartbeat->owned_next;
 		vt_heartbeat_die(heartbeat);
-		(void)vitals_heartbeat_unref(heartbeat);
+		vt_heartbeat_disown(heartbeat);
 	}
 }
 
@@ -73,6 +73,25 @@ static int owner_take(vitals_heartbeat *heartbeat)
 	return 0;
 }
 
+/* Lets go of what nobody holds any more. Return: what is left of the list. */
+static vitals_heartbeat *owner_prune(vitals_heartbeat *first)
+{
+	vitals_heartbeat **at = &first, *heartbeat;
+
+	while ((heartbeat = *at)) {
+		/* Acquire: it is let go of as its last holder left it. */
+		uint32_t refs = atomic_load_explicit(&heartbeat->refs, memory_order_acquire);
+
+		if (vt_heartbeat_current(heartbeat) && refs & VT_HEARTBEAT_HOLDERS) {
+			at = &heartbeat->owned_next;
+			continue;
+		}
+		*at = heartbeat->owned_next;
+		vt_heartbeat_disown(heartbeat);
+	}
+	return first;
+}
+
 int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 {
 	vitals_registry *registry;
@@ -87,7 +106,7 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 	(void)pthread_once(&key_once, key_make);
 	if (key_error)
 		return -ENOMEM;
-	first = pthread_getspecific(key);
+	first = owner_prune(pthread_getspecific(key));
 	/* Room first, so that nothing has to be taken back. */
 	if (pthread_setspecific(key, first ? first : heartbeat))
 		return -ENOMEM;
@@ -100,7 +119,8 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 		return r;
 	}
 	heartbeat->owned_next = first;
-	(void)vitals_heartbeat_ref(heartbeat);
+	/* Relaxed: the caller's own reference already orders everything. */
+	atomic_fetch_add_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER, memory_order_relaxed);
 	(void)pthread_setspecific(key, heartbeat);
 	return 0;
 }

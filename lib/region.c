@@ -159,28 +159,43 @@ void vt_segment_forget(struct vt_mapping *mapping)
 	mapping->fd = -1;
 }
 
+int vt_segment_save(struct vt_mapping *mapping)
+{
+	const _Atomic uint64_t *from = (const _Atomic uint64_t *)(const void *)mapping->segment;
+	uint64_t *to;
+	size_t i;
+
+	/* Private memory is copied by fork itself. */
+	if (mapping->fd < 0)
+		return 0;
+	mapping->saved = vt_pages_new(mapping->size);
+	if (!mapping->saved)
+		return -ENOMEM;
+	/* Acquire: other threads go on beating meanwhile, and each word is a fact of its own. */
+	for (i = 0, to = mapping->saved; i < mapping->size / sizeof(*to); i++)
+		to[i] = atomic_load_explicit(&from[i], memory_order_acquire);
+	return 0;
+}
+
+void vt_segment_unsave(struct vt_mapping *mapping)
+{
+	vt_pages_free(mapping->saved, mapping->size);
+	mapping->saved = NULL;
+}
+
 int vt_segment_keep(struct vt_mapping *mapping)
 {
-	struct vt_segment *copy;
-
-	if (mapping->fd < 0) {
-		/* Private memory was copied by fork itself. */
-		mapping->segment->pid = (uint32_t)getpid();
-		return 0;
+	if (mapping->fd >= 0) {
+		if (!mapping->saved ||
+		    mremap(mapping->saved, mapping->size, mapping->size,
+			   MREMAP_MAYMOVE | MREMAP_FIXED, mapping->segment) == MAP_FAILED)
+			return -ENOMEM;
+		mapping->saved = NULL;
+		if (descriptor_ours(mapping))
+			(void)close(mapping->fd);
+		mapping->fd = -1;
 	}
-	copy = vt_pages_new(mapping->size);
-	if (!copy)
-		return -ENOMEM;
-	memcpy(copy, mapping->segment, mapping->size);
-	copy->pid = (uint32_t)getpid();
-	if (mremap(copy, mapping->size, mapping->size, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   mapping->segment) == MAP_FAILED) {
-		vt_pages_free(copy, mapping->size);
-		return -ENOMEM;
-	}
-	if (descriptor_ours(mapping))
-		(void)close(mapping->fd);
-	mapping->fd = -1;
+	mapping->segment->pid = (uint32_t)getpid();
 	return 0;
 }
 

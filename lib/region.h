@@ -30,6 +30,7 @@ struct vt_mapping {
 	struct vt_segment *segment;
 	size_t size;
 	int fd; /* -1: private memory */
+	void *saved; /* while the process forks: what it held just before */
 	uint64_t inode;
 	uint64_t device;
 };
@@ -42,8 +43,15 @@ int vt_segment_new(struct vt_mapping *mapping, uint64_t registry_id, uint32_t nu
 void vt_segment_free(struct vt_mapping *mapping);
 
 /*
+ * Before a fork: a copy for the child, who would find what the parent's threads have written since.
+ * In the parent it goes again. Return: 0; -ENOMEM.
+ */
+int vt_segment_save(struct vt_mapping *mapping);
+void vt_segment_unsave(struct vt_mapping *mapping);
+
+/*
  * In a forked child: the same addresses, but no longer the parent's memory. Forgotten ones read as
- * zero and take stray writes; kept ones hold what they held.
+ * zero and take stray writes; kept ones, which were saved, hold what they held.
  */
 void vt_segment_forget(struct vt_mapping *mapping);
 int vt_segment_keep(struct vt_mapping *mapping);

@@ -161,6 +161,7 @@ int vt_registry_renew(vitals_registry *registry)
 	registry->changes = NULL;
 	registry->notifier = NULL;
 	registry->tree = NULL;
+	registry->timers = NULL;
 	memset(&registry->view, 0, sizeof(registry->view));
 	memset(registry->pools, 0, sizeof(registry->pools));
 	memset(&registry->names, 0, sizeof(registry->names));
@@ -252,14 +253,19 @@ void vt_registry_wake(vitals_registry *registry)
 	vt_wakefd_set(atomic_load_explicit(&registry->wake_fd, memory_order_acquire));
 }
 
-void *vt_registry_room(vitals_registry *registry, size_t size)
+void *vt_registry_room_carried(vitals_registry *registry, size_t size, void (*carried)(void *at))
 {
 	void *at;
 
 	assert(registry->n_rooms < VT_ROOMS);
 	at = vt_pages_new(size);
 	if (at)
-		registry->rooms[registry->n_rooms++] = (struct vt_room){ at, size };
+		registry->rooms[registry->n_rooms++] = (struct vt_room){ at, size, carried };
 	return at;
+}
+
+void *vt_registry_room(vitals_registry *registry, size_t size)
+{
+	return vt_registry_room_carried(registry, size, NULL);
 }
 

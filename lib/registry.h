@@ -25,6 +25,11 @@
 #define VT_SEGMENTS 64
 #define VT_ROOMS 8
 
+/* How often the monitor looks: so many times in the shortest timeout, within these bounds. */
+#define VT_TICKS 8
+#define VT_TICK_MIN_NS VITALS_MS(1)
+#define VT_TICK_MAX_NS VITALS_S(1)
+
 /* What is taken and given back: a slot, or a pair of them, and the private record beside it. */
 enum vt_pool {
 	VT_POOL_HEARTBEAT, /* hot and cold */
@@ -98,6 +103,7 @@ struct vitals_registry {
 
 	_Atomic uint32_t wake; /* changes when the monitor has something to do now */
 	bool fork_locked;      /* prepare holds lock */
+	bool fork_saved;       /* and has saved the segments, for the child to keep */
 	_Atomic int wake_fd;   /* what it polls beside the host's descriptors; -1: it waits on wake */
 
 	/* guarded by lock */
@@ -108,6 +114,7 @@ struct vitals_registry {
 	struct vt_room {
 		void *at;
 		size_t size;
+		void (*carried)(void *at);
 	} rooms[VT_ROOMS];
 	uint32_t n_rooms;
 	vitals_registry *next; /* fork.c's */
@@ -118,6 +125,7 @@ struct vitals_registry {
 	struct vt_changes *changes;
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
+	struct vt_timers *timers; /* beat.c's */
 };
 
 /*
@@ -168,6 +176,18 @@ void *vt_slot(const vitals_registry *registry, enum vt_kind kind, uint32_t index
 void *vt_record(const vitals_registry *registry, enum vt_pool pool, uint32_t index);
 struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool, uint32_t index);
 
+/*
+ * The next use of a free slot begins: whoever knows the last by its gen no longer takes the slot for
+ * that. What is filled in from here on is stored with release, so that a copy that has any of it
+ * sees the gen too.
+ */
+static inline void vt_slot_take(_Atomic uint32_t *gen)
+{
+	uint32_t old = atomic_load_explicit(gen, memory_order_relaxed);
+
+	atomic_store_explicit(gen, old + 2, memory_order_release);
+}
+
 /* Makes gen odd: from here on readers see the slot. All else is in place. */
 static inline void vt_slot_open(_Atomic uint32_t *gen)
 {
@@ -191,5 +211,12 @@ static inline void vt_slot_close(_Atomic uint32_t *gen)
  * A room's private state: @size zero bytes, kept until the registry goes. Return: NULL without memory.
  */
 void *vt_registry_room(vitals_registry *registry, size_t size) VT_REQUIRES(registry->lock);
+
+/*
+ * The same, for state that knows of descriptors: in a forked child that keeps the registry @carried
+ * makes it apart from the parent's.
+ */
+void *vt_registry_room_carried(vitals_registry *registry, size_t size, void (*carried)(void *at))
+	VT_REQUIRES(registry->lock);
 
 #endif

@@ -137,22 +137,22 @@ bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment
 	return false;
 }
 
-int vt_row_buckets(const struct vt_view *view, uint32_t index, uint64_t *counts, uint32_t n)
+int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uint64_t *counts,
+		   uint32_t n)
 {
 	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
 	const struct vt_cold *cold = vt_view_slot(view, VT_KIND_COLD, index);
 	const struct vt_intervals *intervals;
 	uint64_t fine[VT_FINE];
-	uint32_t i, has, gen;
+	uint32_t i, has;
 
-	if (!hot || !cold)
+	if (!hot || !cold || !(gen & 1u) || LOAD(hot, gen) != gen || LOAD(hot, flags) & VT_HB_CLOSED)
 		return -ENOENT;
-	gen = LOAD(hot, gen);
 	intervals = histogram_of(view, hot, cold, &has);
 	if (!intervals)
 		return -ENODATA;
 	counts_load(intervals, has, fine);
-	if (!(gen & 1u) || LOAD(hot, gen) != gen)
+	if (LOAD(hot, gen) != gen)
 		return -ENOENT;
 	if (has <= n) {
 		memcpy(counts, fine, has * sizeof(*counts));
@@ -199,7 +199,7 @@ static void quitter_cause(const struct vt_view *view, const struct vt_quitter_sl
 	if (!cause)
 		return;
 	info->cause_kind = LOAD(cause, kind);
-	info->cause_index = (int32_t)LOAD(cause, index) - 1;
+	info->cause_index = (int32_t)(LOAD(cause, index) - 1);
 	info->cause_signo = (int32_t)LOAD(cause, signo);
 	info->cause_status = (int32_t)LOAD(cause, status);
 	vt_name_load(cause->text, info->cause_text);
@@ -250,6 +250,9 @@ static void quitter_copy(const struct vt_view *view, const struct vt_quitter_slo
 	info->size = sizeof(*info);
 	info->id = LOAD(slot, id);
 	info->stage = LOAD(slot, stage);
+	/* Who may write to the region may write anything; callers may index by it. */
+	if (info->stage >= VT_STAGES)
+		info->stage = VITALS_STAGE_QUIT;
 	info->told = LOAD(slot, word) & VT_QUIT ? 1 : 0;
 	info->threads = LOAD(slot, threads);
 	info->abandoned = LOAD(slot, abandoned);
@@ -293,6 +296,8 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
 	info->state = LOAD(slot, state);
+	if (info->state > VITALS_THREAD_HOLD)
+		info->state = VITALS_THREAD_NOT_STARTED;
 	info->id = LOAD(slot, id);
 	info->tid = LOAD(slot, tid);
 	info->flags = flags & VT_MEMBER_PUBLIC;

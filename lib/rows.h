@@ -23,8 +23,12 @@ struct vt_moment {
 bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment, uint32_t index,
 		      struct vitals_heartbeat_info *info);
 
-/* A heartbeat's counts. Return: its schema; -ENODATA without a histogram; -ENOENT if it is gone. */
-int vt_row_buckets(const struct vt_view *view, uint32_t index, uint64_t *counts, uint32_t n);
+/*
+ * The counts of the heartbeat that has @gen. Return: its schema; -ENODATA without a histogram;
+ * -ENOENT if it is gone.
+ */
+int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uint64_t *counts,
+		   uint32_t n);
 
 bool vt_row_quitter(const struct vt_view *view, uint32_t index,
 		    struct vitals_quitter_info *info);

@@ -112,17 +112,17 @@ static int index_build(const struct vt_view *view, enum vt_kind kind, struct ind
 }
 
 /* Where to go on in the tree from a quitter without (more) children. */
-static uint32_t tree_next(const struct vt_view *view, uint32_t at)
+static uint32_t tree_next(const struct vt_view *view, uint32_t at, uint64_t *steps)
 {
-	uint32_t steps = vt_view_used(view, VT_KIND_QUITTER) + 1, next;
+	uint32_t next;
 
-	/* The tree may change under the walk: no more steps than there are quitters. */
-	while (at && steps--) {
+	while (at && *steps) {
 		const struct vt_quitter_slot *slot =
 			vt_view_slot(view, VT_KIND_QUITTER, at - 1);
 
 		if (!slot)
 			return 0;
+		--*steps;
 		next = atomic_load_explicit(&slot->next, memory_order_acquire);
 		if (next)
 			return next;
@@ -136,6 +136,8 @@ static int quitters_build(const struct vt_view *view, struct index *index)
 {
 	const struct vt_root *root = vt_view_root(view);
 	uint32_t at, used = vt_view_used(view, VT_KIND_QUITTER);
+	/* A tree that changes under the walk may lead round: each quitter once down, once up. */
+	uint64_t steps = 2 * (uint64_t)used;
 	int r;
 
 	if (index->built)
@@ -144,18 +146,19 @@ static int quitters_build(const struct vt_view *view, struct index *index)
 	if (r < 0)
 		return r;
 	at = atomic_load_explicit(&root->main_quitter, memory_order_acquire);
-	while (at && index->n < used) {
+	while (at && steps && index->n < used) {
 		const struct vt_quitter_slot *slot =
 			vt_view_slot(view, VT_KIND_QUITTER, at - 1);
 		uint32_t gen, child;
 
 		if (!slot)
 			break;
+		steps--;
 		gen = atomic_load_explicit(&slot->gen, memory_order_acquire);
 		if (gen & 1u)
 			index->entries[index->n++] = entry_of(at - 1, gen);
 		child = atomic_load_explicit(&slot->first_child, memory_order_acquire);
-		at = child ? child : tree_next(view, at);
+		at = child ? child : tree_next(view, at, &steps);
 	}
 	index->built = true;
 	return 0;
@@ -321,7 +324,13 @@ int vitals_snapshot_process(vitals_snapshot *snapshot, struct vitals_process_inf
 	return vt_record_store(info, &snapshot->process, sizeof(snapshot->process));
 }
 
-/* Looks the @at-th heartbeat of an index up; those that are gone are dropped from it. */
+/* Is it well again since the monitor made its list of the worst? */
+static bool well(const struct vitals_heartbeat_info *row)
+{
+	return row->state == VITALS_HEALTHY || row->state == VITALS_IDLE;
+}
+
+/* Looks the @at-th heartbeat of an index up; those that do not belong in it are dropped. */
 static int heartbeat_at(vitals_snapshot *snapshot, struct index *index, uint32_t at,
 			struct vitals_heartbeat_info *info)
 {
@@ -332,7 +341,8 @@ static int heartbeat_at(vitals_snapshot *snapshot, struct index *index, uint32_t
 
 		if (gen_of(snapshot->view, VT_KIND_HOT, slot) ==
 			    (uint32_t)index->entries[at] &&
-		    vt_row_heartbeat(snapshot->view, &snapshot->moment, slot, &row)) {
+		    vt_row_heartbeat(snapshot->view, &snapshot->moment, slot, &row) &&
+		    (index != &snapshot->worst || !well(&row))) {
 			snapshot->newest_ns = vt_clock_now();
 			return vt_record_store(info, &row, sizeof(row));
 		}
@@ -442,7 +452,8 @@ int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t 
 	if (index >= snapshot->heartbeats.n)
 		return -ENOENT;
 	return vt_row_buckets(snapshot->view,
-			      (uint32_t)(snapshot->heartbeats.entries[index] >> 32), counts, n);
+			      (uint32_t)(snapshot->heartbeats.entries[index] >> 32),
+			      (uint32_t)snapshot->heartbeats.entries[index], counts, n);
 }
 
 static const struct vt_group_row *group_at(vitals_snapshot *snapshot, uint32_t index)

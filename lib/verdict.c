@@ -97,6 +97,9 @@ void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold, struct v
 	COPY(hot, beat);
 	COPY(hot, flags);
 #undef COPY
+	/* Who may write to the region may write anything; what is told to callers is a state. */
+	if (sign->state >= VT_STATES)
+		sign->state = VITALS_STARTING;
 }
 
 uint64_t vt_not_watched(const struct vt_tick *tick, uint64_t now_ns)

@@ -33,7 +33,8 @@ struct vt_view {
 
 /*
  * Takes in what the head of @segment describes. @size: what is mapped of it.
- * Return: 0; -EINVAL if it is not a segment of this layout, or lies about itself; -ENOSPC.
+ * Return: 0; -EINVAL if it is not a segment of this layout, or lies about itself; -ENOSPC. After an
+ * error the view is as before.
  */
 int vt_view_add(struct vt_view *view, struct vt_segment *segment, size_t size);
 

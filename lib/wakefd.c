@@ -3,6 +3,7 @@
 #include "wakefd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -52,6 +53,20 @@ void vt_wakefd_set(int fd)
 void vt_wakefd_clear(int fd)
 {
 	wakefd_arm(fd, 0);
+}
+
+void vt_wakefd_renew(int fd)
+{
+	int saved = errno, mine;
+
+	if (!vt_wakefd_ours(fd))
+		return;
+	mine = vt_wakefd_new();
+	if (mine < 0 || dup3(mine, fd, O_CLOEXEC) < 0)
+		(void)close(fd);
+	if (mine >= 0)
+		(void)close(mine);
+	errno = saved;
 }
 
 void vt_wakefd_close(int fd)

@@ -22,6 +22,12 @@ int vt_wakefd_new(void);
 void vt_wakefd_set(int fd);
 void vt_wakefd_clear(int fd);
 
+/*
+ * In a forked child: a timer of its own under the same number, for the inherited one is the
+ * parent's too.
+ */
+void vt_wakefd_renew(int fd);
+
 /* Is the number still a descriptor of ours? */
 bool vt_wakefd_ours(int fd);
 

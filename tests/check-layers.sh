@@ -21,15 +21,17 @@ core_levels='
 6 main stages listen finish exit process
 '
 exporter_levels='
-0 buffer fd
-1 address exposition json render request
+0 buffer escape fd
+1 address body exposition json render request
 2 table
 3 series verdict
 4 series-groups series-heartbeats series-quitters rows prometheus
 5 health
 6 routes connections
 7 http
-8 exporter
+8 loop
+9 server
+10 exporter
 '
 
 # The only arrows within a level: who, whom.

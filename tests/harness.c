@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,12 +184,19 @@ void child_passed(int pid)
 	ck_assert_int_eq(WEXITSTATUS(status), 0);
 }
 
+void child_alarm(unsigned seconds)
+{
+	/* Check's own handler, which is inherited, kills the parent too. */
+	signal(SIGALRM, SIG_DFL);
+	alarm(seconds);
+}
+
 void child_run(void (*fn)(void *arg), void *arg)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(CHILD_SECONDS);
+		child_alarm(CHILD_SECONDS);
 		fn(arg);
 		_exit(EXIT_SUCCESS);
 	}

@@ -61,6 +61,8 @@ size_t mapped_pages(void);
 	child_check_at((condition) ? 1 : 0, #condition, __FILE__, __LINE__)
 
 void child_run(void (*fn)(void *arg), void *arg);
+/* In a child of the test's own fork: ends it by SIGALRM, as Check would end the whole test. */
+void child_alarm(unsigned seconds);
 void child_check_at(int passed, const char *condition, const char *file, int line);
 /* Fails the test unless the child of this test's own fork ended with status 0. */
 void child_passed(int pid);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define T VITALS_MS(200)
@@ -292,6 +293,68 @@ START_TEST(is_dead_when_its_owner_ends_without_closing_it)
 }
 END_TEST
 
+START_TEST(buckets_are_of_the_row_they_were_asked_for)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made("first");
+	struct vitals_heartbeat_info info;
+	uint64_t counts[VITALS_BUCKETS_FINE];
+	vitals_snapshot *snapshot = NULL;
+
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE), 2);
+	vitals_heartbeat_close(heartbeat);
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE),
+			 -ENOENT);
+	vitals_heartbeat_unref(heartbeat);
+	heartbeat = heartbeat_made("second");
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE),
+			 -ENOENT);
+	snapshot = vitals_snapshot_free(snapshot);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* Ten years times 58.495 is 2^64 ns and a little. */
+START_TEST(scaled_timeouts_do_not_wrap)
+{
+	vitals_registry *scaled;
+	vitals_heartbeat *heartbeat;
+
+	ck_assert_int_eq(setenv("VITALS_TIMEOUT_SCALE", "58.495", 1), 0);
+	ck_assert_int_eq(vitals_registry_new(0, &scaled), 0);
+	ck_assert_int_eq(unsetenv("VITALS_TIMEOUT_SCALE"), 0);
+	ck_assert_int_eq(vitals_heartbeat_new(scaled, "a", VITALS_S(315360000), NULL,
+					      &heartbeat),
+			 0);
+	ck_assert_uint_ge(atomic_load(&vt_heartbeat_hot(heartbeat)->timeout_ns),
+			  VITALS_S(315360000));
+	ck_assert_uint_ge(atomic_load(&vt_heartbeat_hot(heartbeat)->stuck_ns),
+			  atomic_load(&vt_heartbeat_hot(heartbeat)->timeout_ns));
+	vitals_heartbeat_unref(heartbeat);
+	scaled = vitals_registry_free(scaled);
+}
+END_TEST
+
+START_TEST(the_last_unref_closes_it_though_a_thread_owns_it)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made("worker");
+	unsigned i;
+
+	ck_assert_int_eq(vitals_heartbeat_own(heartbeat), 0);
+	vitals_heartbeat_unref(heartbeat);
+	ck_assert_uint_eq(row(0).state, 99);
+	/* And its slot is not kept for as long as the thread lives. */
+	for (i = 0; i < 1000; i++) {
+		heartbeat = heartbeat_made("worker");
+		ck_assert_int_eq(vitals_heartbeat_own(heartbeat), 0);
+		vitals_heartbeat_unref(heartbeat);
+	}
+	ck_assert_uint_le(vt_view_used(&registry->view, VT_KIND_HOT), 4);
+}
+END_TEST
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 int main(void)
@@ -310,6 +373,9 @@ int main(void)
 	tcase_add_test(tc, a_257th_group_has_no_room);
 	tcase_add_test(tc, thousands_come_and_go_in_segments_that_stay);
 	tcase_add_test(tc, is_dead_when_its_owner_ends_without_closing_it);
+	tcase_add_test(tc, buckets_are_of_the_row_they_were_asked_for);
+	tcase_add_test(tc, scaled_timeouts_do_not_wrap);
+	tcase_add_test(tc, the_last_unref_closes_it_though_a_thread_owns_it);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

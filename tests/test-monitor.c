@@ -163,8 +163,12 @@ END_TEST
 /* What was paused before a start has nothing to do with the silence after it. */
 START_TEST(a_pause_before_the_start_is_no_credit_after_it)
 {
-	struct vt_sign sign = { .beat = 1000, .timeout_ns = 1000, .stuck_ns = 4000,
-				.start_ns = 1000, .seen = 1000, .state = VITALS_HEALTHY };
+	struct vt_sign sign = { .beat = 1000,
+				.timeout_ns = 1000,
+				.stuck_ns = 4000,
+				.start_ns = 1000,
+				.seen = 1000,
+				.state = VITALS_HEALTHY };
 	vitals_heartbeat *heartbeat = heartbeat_made(T);
 	struct vt_tick tick;
 
@@ -205,13 +209,44 @@ START_TEST(stuck_at_once_is_a_stall_too)
 
 	VITALS_INIT(&options);
 	options.stuck_ns = T + 1;
-	ck_assert_int_eq(vt_heartbeat_new_at(registry, "worker", T, &options, now, &heartbeat),
-			 0);
+	ck_assert_int_eq(
+		vt_heartbeat_new_at(registry, "worker", T, &options, now, &heartbeat), 0);
 	step(0);
 	while (state_of(heartbeat) != VITALS_STUCK)
 		step(VITALS_MS(25));
 	ck_assert_uint_eq(atomic_load(&vt_heartbeat_cold(heartbeat)->stalls), 1);
 	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* A heartbeat wakes it where its tick is too long, or where the turn under way may have missed it. */
+START_TEST(is_woken_for_a_heartbeat_it_would_look_at_too_late)
+{
+	vitals_heartbeat *all[4];
+	uint32_t wake;
+
+	step(0);
+	wake = atomic_load(&registry->wake);
+	all[0] = heartbeat_made(T);
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 1);
+	step(1);
+	all[1] = heartbeat_made(T);
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 1);
+	atomic_fetch_add(&registry->turns, 1);
+	all[2] = heartbeat_made(T);
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 2);
+	atomic_fetch_add(&registry->turns, 1);
+	all[3] = heartbeat_made(VITALS_MS(2));
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 3);
+	step(1);
+	/* No tick is shorter than this one. */
+	vitals_heartbeat_unref(all[0]);
+	all[0] = heartbeat_made(VITALS_MS(1));
+	ck_assert_uint_eq(atomic_load(&registry->wake), wake + 3);
+	vitals_heartbeat_unref(all[0]);
+	vitals_heartbeat_unref(all[1]);
+	vitals_heartbeat_unref(all[2]);
+	vitals_heartbeat_unref(all[3]);
 }
 END_TEST
 
@@ -285,8 +320,8 @@ static void sign_made(struct sign *sign)
 	if (draw(2))
 		sign->allowed_ns = options.start_ns = 1 + draw(3 * sign->timeout_ns);
 	options.flags = VITALS_NO_HISTOGRAM;
-	ck_assert_int_eq(vt_heartbeat_new_at(registry, "sign", sign->timeout_ns, &options, now,
-					     &sign->heartbeat),
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "sign", sign->timeout_ns, &options,
+					     now, &sign->heartbeat),
 			 0);
 	sign->life_run = model.run_ns;
 }
@@ -295,8 +330,9 @@ static void sign_made(struct sign *sign)
 static void expect(bool is, const char *what, uint64_t ns, uint64_t of_ns)
 {
 	if (!is)
-		ck_abort_msg("seed %llu: %s, %llu of %llu", (unsigned long long)model.seed, what,
-			     (unsigned long long)ns, (unsigned long long)of_ns);
+		ck_abort_msg("seed %llu: %s, %llu of %llu",
+			     (unsigned long long)model.seed, what, (unsigned long long)ns,
+			     (unsigned long long)of_ns);
 }
 
 static bool quiet(uint32_t state)
@@ -313,14 +349,14 @@ static void sign_read(const struct sign *sign)
 	uint64_t silence;
 
 	vt_tick_load(&registry->root->tick, &tick);
-	vt_sign_load(vt_heartbeat_hot(sign->heartbeat), vt_heartbeat_cold(sign->heartbeat),
-		     &copy);
+	vt_sign_load(vt_heartbeat_hot(sign->heartbeat),
+		     vt_heartbeat_cold(sign->heartbeat), &copy);
 	verdict = vt_judge(&copy, &tick, now);
 	if (!tick.turns || !quiet(verdict.state) || quiet(copy.state))
 		return;
 	silence = model.run_ns - sign->life_run;
-	expect(!sign->idle && silence + BEAT_NS > sign->allowed_ns, "a reader is early", silence,
-	       sign->allowed_ns);
+	expect(!sign->idle && silence + BEAT_NS > sign->allowed_ns, "a reader is early",
+	       silence, sign->allowed_ns);
 }
 
 static void act(void)
@@ -386,7 +422,8 @@ static void sign_judged(const struct sign *sign)
 		       sign->allowed_ns);
 		return;
 	}
-	expect(state == (sign->beaten ? VITALS_HEALTHY : VITALS_STARTING), "wrong", state, 0);
+	expect(state == (sign->beaten ? VITALS_HEALTHY : VITALS_STARTING), "wrong", state,
+	       0);
 	/* A touch may be taken for one as late as the next turn; this turn is the other tick. */
 	expect(now < model.grace_ns ||
 		       silence <= sign->allowed_ns + sign->gap_ns + sign->slack_ns,
@@ -496,6 +533,7 @@ int main(void)
 	tcase_add_test(tc, a_pause_before_the_start_is_no_credit_after_it);
 	tcase_add_test(tc, steps_in_the_future_do_not_spare_anybody_after_a_start);
 	tcase_add_test(tc, stuck_at_once_is_a_stall_too);
+	tcase_add_test(tc, is_woken_for_a_heartbeat_it_would_look_at_too_late);
 	tcase_add_test(tc, is_never_early_and_never_late_whatever_happens);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

@@ -17,8 +17,8 @@ static _Atomic uint32_t called, gate, second_gate, second_called;
 static void setup(void)
 {
 	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
-	ck_assert_int_eq(vitals_heartbeat_new(registry, "a", VITALS_MS(1), NULL, &heartbeat),
-			 0);
+	ck_assert_int_eq(
+		vitals_heartbeat_new(registry, "a", VITALS_MS(1), NULL, &heartbeat), 0);
 }
 
 static void teardown(void)
@@ -54,8 +54,8 @@ START_TEST(is_there_again_after_a_stop_and_a_start)
 	ck_assert_int_eq(vitals_stop(registry), 0);
 	atomic_store(&called, 0);
 	vitals_heartbeat_unref(heartbeat);
-	ck_assert_int_eq(vitals_heartbeat_new(registry, "b", VITALS_MS(1), NULL, &heartbeat),
-			 0);
+	ck_assert_int_eq(
+		vitals_heartbeat_new(registry, "b", VITALS_MS(1), NULL, &heartbeat), 0);
 	ck_assert_int_eq(vitals_start(registry), 0);
 	wait_word(&called);
 }
@@ -93,7 +93,8 @@ START_TEST(a_new_callback_is_not_waited_for)
 	pthread_t thread;
 
 	ck_assert_int_eq(vitals_on_event(registry, first, NULL), 0);
-	ck_assert_int_eq(vitals_heartbeat_new(registry, "b", VITALS_MS(1), NULL, &other), 0);
+	ck_assert_int_eq(vitals_heartbeat_new(registry, "b", VITALS_MS(1), NULL, &other),
+			 0);
 	ck_assert_int_eq(vitals_heartbeat_pulse(other), 0);
 	ck_assert_int_eq(vitals_heartbeat_pulse(heartbeat), 0);
 	ck_assert_int_eq(vitals_start(registry), 0);

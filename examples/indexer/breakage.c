@@ -32,7 +32,9 @@ int breakage_kind(const char *name)
 int breakage_open(struct breakage *breakage)
 {
 	breakage->at_ns = now_ns() + breakage->after_ns;
-	return pipe2(breakage->pipe, O_CLOEXEC) ? -errno : 0;
+	if (pipe2(breakage->pipe, O_CLOEXEC) || pipe2(breakage->told, O_CLOEXEC))
+		return -errno;
+	return 0;
 }
 
 uint64_t breakage_in_ns(const struct breakage *breakage)
@@ -96,6 +98,8 @@ void breakage_strike(struct breakage *breakage)
 
 	breakage->struck = 1;
 	printf("breaking: %s\n", names[breakage->kind]);
+	if (write(breakage->told[1], "", 1) != 1)
+		perror("nobody will heal this");
 	switch (breakage->kind) {
 	case BREAKAGE_DEADLOCK:
 		deadlock();
@@ -117,8 +121,10 @@ void breakage_strike(struct breakage *breakage)
 int breakage_heal(vitals_thread *self, void *arg)
 {
 	struct breakage *breakage = arg;
+	struct pollfd struck = { .fd = breakage->told[0], .events = POLLIN };
 
-	if (vitals_thread_sleep(self, breakage_in_ns(breakage) + breakage->heal_ns))
+	if (vitals_thread_poll(self, &struck, 1, VITALS_FOREVER) < 0 ||
+	    vitals_thread_sleep(self, breakage->heal_ns))
 		return 0;
 	__atomic_store_n(&breakage->healed, 1, __ATOMIC_RELAXED);
 	if (write(breakage->pipe[1], "", 1) != 1)

@@ -32,9 +32,10 @@ struct breakage {
 	uint64_t after_ns; /* the opening */
 	uint64_t heal_ns;  /* after the strike; 0: never */
 	uint64_t at_ns;
-	int struck;
-	int healed;
+	int struck; /* read and written by the thread it strikes only */
+	int healed; /* atomic */
 	int pipe[2];
+	int told[2]; /* readable once it has struck */
 };
 
 /* The kind; -1 if there is none of that name. */
