@@ -18,9 +18,12 @@
 /* The first callback needs somebody to call it, if the monitor is who tells. */
 static void main_caller(vitals_registry *registry)
 {
-	/* Relaxed: started after this look, or never: then finish calls. */
-	if (atomic_load_explicit(&registry->run, memory_order_relaxed) == VT_RUN_RUNNING)
-		(void)vt_notifier_start(registry);
+	/* Relaxed: facts of their own. Not once more: it may just be being stopped. */
+	if (atomic_load_explicit(&registry->tree->called, memory_order_relaxed) ||
+	    atomic_load_explicit(&registry->run, memory_order_relaxed) != VT_RUN_RUNNING)
+		return; /* then finish calls, or starts it */
+	if (vt_notifier_start(registry) == 0)
+		atomic_store_explicit(&registry->tree->called, 1, memory_order_relaxed);
 }
 
 /* What is left over of the last main quitter goes. */

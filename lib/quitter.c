@@ -78,14 +78,19 @@ void vt_tree_news(struct vt_tree *tree)
 	vt_futex_wake(&tree->news, INT_MAX);
 }
 
-void vt_tree_unlock(vitals_registry *registry, struct vt_told *told)
+void vt_told_drop(vitals_registry *registry, struct vt_told *told)
 {
 	uint32_t refs = told->registry_refs;
 
 	told->registry_refs = 0;
-	vt_unlock(&registry->lock);
 	while (refs--)
 		(void)vt_registry_unref(registry);
+}
+
+void vt_tree_unlock(vitals_registry *registry, struct vt_told *told)
+{
+	vt_unlock(&registry->lock);
+	vt_told_drop(registry, told);
 }
 
 void vt_told_wake(struct vt_told *told)

@@ -58,8 +58,9 @@ struct vt_tree {
 	uint32_t departed;
 	/* How a request to main begins; set by main, called with no lock held. */
 	int (*begin)(vitals_registry *registry, const struct vitals_cause *cause);
-	/* Starts what calls callbacks; the same. */
+	/* Starts what calls callbacks, the first time; the same. */
 	void (*caller)(vitals_registry *registry);
+	_Atomic uint32_t called; /* it was started */
 };
 
 /* How many words are remembered to be woken after the lock is released. */
@@ -181,10 +182,10 @@ void vt_told_wake(struct vt_told *told);
 /* There is something for finish to look at. Async-signal-safe. */
 void vt_tree_news(struct vt_tree *tree);
 
-/*
- * Unlocks, then lets go of what @told held of the registry: the last thing that touches
- * it.
- */
+/* Lets go of what @told held of the registry: the last thing that touches it. */
+void vt_told_drop(vitals_registry *registry, struct vt_told *told);
+
+/* Unlocks, then the same. */
 void vt_tree_unlock(vitals_registry *registry, struct vt_told *told)
 	VT_RELEASE(registry->lock);
 

@@ -87,12 +87,12 @@ int vitals_quitter_fd(vitals_quitter *quitter)
 
 	if (!quitter)
 		return -EINVAL;
+	if (!vt_registry_current(quitter->registry, quitter->epoch))
+		return -ECANCELED;
 	/* Acquire pairs with fd_publish(). */
 	old = atomic_load_explicit(&quitter->fd, memory_order_acquire);
 	if (vt_wakefd_ours(old))
 		return old;
-	if (!vt_registry_current(quitter->registry, quitter->epoch))
-		return -ECANCELED;
 	/*
 	 * None yet, or the host has closed it and its number may be something else by
 	 * now.

@@ -95,6 +95,10 @@ void vt_told_settle(vitals_registry *registry, struct vt_told *told)
 
 void vt_told_done(vitals_registry *registry, struct vt_told *told)
 {
+	if (!told->first_quitter && !told->first_member && !told->n_words) {
+		vt_told_drop(registry, told);
+		return;
+	}
 	/* The registry is there until the calls are over, whoever frees it meanwhile. */
 	(void)vt_registry_ref(registry);
 	vt_told_deliver(registry, told);

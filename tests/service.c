@@ -3,6 +3,7 @@
 #include "service.h"
 
 #include "harness.h"
+#include "thread.h"
 
 #include <string.h>
 #include <time.h>
@@ -118,6 +119,17 @@ unsigned thread_rows(vitals_registry *registry)
 	n = late_count(all);
 	vitals_snapshot_free(all);
 	return n;
+}
+
+bool rows_reach(vitals_registry *registry, unsigned rows)
+{
+	unsigned i;
+
+	for (i = 0; i < 50000 && thread_rows(registry) > rows; i++) {
+		vt_reap(registry);
+		nap();
+	}
+	return thread_rows(registry) <= rows;
 }
 
 unsigned quitter_rows(vitals_registry *registry)

@@ -52,6 +52,11 @@ unsigned late_count(vitals_snapshot *late);
 /* The rows of all threads and holds, or quitters, in the registry. */
 unsigned thread_rows(vitals_registry *registry);
 unsigned quitter_rows(vitals_registry *registry);
+/*
+ * Until no more than @rows are listed: what nobody waits for is joined when it ends.
+ * False: that never came.
+ */
+bool rows_reach(vitals_registry *registry, unsigned rows);
 /* The first thread row called @name; false: there is none. */
 bool thread_row(vitals_registry *registry, const char *name,
 		struct vitals_thread_info *info);

@@ -2,6 +2,7 @@
 
 #include "harness.h"
 #include "main.h"
+#include "monitor.h"
 #include "service.h"
 #include "unblock.h"
 
@@ -441,6 +442,7 @@ START_TEST(abandoning_the_last_is_not_the_end)
 	ck_assert_uint_eq(result.abandoned, 1);
 	ck_assert_uint_eq(result.late, 0);
 	gate_open(&gate);
+	ck_assert(rows_reach(service.registry, 0));
 }
 END_TEST
 
@@ -484,6 +486,44 @@ START_TEST(a_failed_threads_status_is_the_processes)
 	ck_assert_int_eq(vitals_quitter_finish(service.main, NULL, NULL), 255);
 }
 END_TEST
+
+/* A stuck thread holds the lock: the monitor goes on judging, and tells when it can. */
+START_TEST(the_monitor_does_not_wait_for_the_lock)
+{
+	vitals_registry *registry = service.registry;
+	uint64_t now_ns = clock_now(), next_ns, from_ns;
+
+	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGUSR1, NULL), 1);
+	quit = staged("quit", VITALS_STAGE_QUIT);
+	ck_assert_int_eq(vitals_step(registry, now_ns), 0);
+	vt_lock(&registry->lock);
+	raise(SIGUSR1);
+	from_ns = clock_now();
+	ck_assert_int_eq(vt_monitor_turn_at(registry, now_ns + 1, &next_ns), 0);
+	ck_assert_uint_lt(clock_now() - from_ns, VITALS_MS(500));
+	/* It comes back for it soon. */
+	ck_assert_uint_le(next_ns, now_ns + 1 + VITALS_MS(1));
+	ck_assert_uint_eq(registry->main->phase, VT_PHASE_IDLE);
+	vt_unlock(&registry->lock);
+	ck_assert_int_eq(vt_monitor_turn_at(registry, next_ns, &next_ns), 0);
+	ck_assert_uint_eq(registry->main->phase, VT_PHASE_FLUSH);
+	ck_assert_int_eq(vitals_quitter_hold(quit, "work"), -ECANCELED);
+}
+END_TEST
+
+static void off_run(void)
+{
+	vitals_quitter *mine;
+
+	setenv("VITALS", "off", 1);
+	/* Threads run, are told and waited for; only nobody watches. */
+	if (vitals_quitter_new_main(NULL, VITALS_S(5), NULL, &mine) ||
+	    vitals_quitter_on_signal(mine, SIGUSR1, NULL) < 0 ||
+	    vitals_thread_fork(mine, "w", VITALS_S(1), obeys, NULL, NULL))
+		_exit(98);
+	raise(SIGUSR1);
+	vitals_exit(mine);
+}
 
 /* vitals_exit, in a process of its own whose stderr is read here. */
 static int exit_of(void (*run)(void), char *text, size_t size)
@@ -555,6 +595,7 @@ START_TEST(exit_runs_destructors_only_if_all_have_returned)
 
 	ck_assert_int_eq(exit_of(exits_well, text, sizeof(text)), 0);
 	ck_assert_str_eq(text, "atexit\n");
+	ck_assert_int_eq(exit_of(off_run, text, sizeof(text)), 0);
 	ck_assert_int_eq(exit_of(exits_null, text, sizeof(text)), 1);
 	ck_assert_str_eq(text, "");
 	ck_assert_int_eq(exit_of(exits_late, text, sizeof(text)), 1);
@@ -592,6 +633,7 @@ int main(void)
 	tcase_add_test(tcase, abandoning_the_last_is_not_the_end);
 	tcase_add_test(tcase, finish_names_the_late);
 	tcase_add_test(tcase, a_failed_threads_status_is_the_processes);
+	tcase_add_test(tcase, the_monitor_does_not_wait_for_the_lock);
 	tcase_add_test(tcase, exit_runs_destructors_only_if_all_have_returned);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

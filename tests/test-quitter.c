@@ -521,6 +521,55 @@ START_TEST(a_forked_child_of_a_started_process_is_inert)
 }
 END_TEST
 
+/* From a thread in the middle of somebody else's cascade: neither side hangs. */
+static void *tells_and_frees(void *arg)
+{
+	_Atomic uint32_t *stop = arg;
+
+	while (!atomic_load(stop)) {
+		vitals_quitter *a = NULL, *b = NULL;
+
+		worker_check(vitals_quitter_new(service.main, "a", NULL, &a) == 0);
+		worker_check(vitals_quitter_new(a, "b", NULL, &b) == 0);
+		worker_check(vitals_quitter_hold(b, "work") == 0);
+		worker_check(vitals_quitter_send_quit(a, 0, NULL) == 0);
+		worker_check(vitals_quitter_release(b, "work") == 0);
+		vitals_quitter_free(a);
+		vitals_quitter_free(b);
+	}
+	return NULL;
+}
+
+START_TEST(forking_in_the_middle_of_a_cascade_is_fine)
+{
+	_Atomic uint32_t stop = 0;
+	vitals_quitter *child;
+	pthread_t thread;
+	int i, status;
+
+	ck_assert_int_eq(vitals_start(service.registry), 0);
+	pthread_create(&thread, NULL, tells_and_frees, &stop);
+	for (i = 0; i < 200; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(vitals_quitter_new(service.main, "c", NULL, &child) ==
+						      -ECANCELED &&
+					      vitals_quitter_wait_done(service.main, 0,
+								       NULL) == -ECHILD &&
+					      vitals_quitter_free(service.main) == NULL
+				      ? 0
+				      : 1);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, 0);
+	}
+	atomic_store(&stop, 1);
+	pthread_join(thread, NULL);
+	worker_checks_passed();
+	ck_assert_uint_eq(quitter_rows(service.registry), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("quitter");
@@ -549,6 +598,7 @@ int main(void)
 	tcase_add_test(tcase, a_deep_chain_needs_no_stack);
 	tcase_add_test(tcase, totals_count_what_there_is);
 	tcase_add_test(tcase, joining_and_telling_cannot_race_past_each_other);
+	tcase_add_test(tcase, forking_in_the_middle_of_a_cascade_is_fine);
 	tcase_add_test(tcase, a_forked_child_of_a_started_process_is_inert);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);

@@ -25,21 +25,6 @@ static void teardown(void)
 	service_free(&service);
 }
 
-/*
- * Until what is left listed is as little as @rows: what nobody waits for ends when it
- * does.
- */
-static bool rows_reach(unsigned rows)
-{
-	unsigned i;
-
-	for (i = 0; i < 10000 && thread_rows(service.registry) > rows; i++) {
-		vt_reap(service.registry);
-		usleep(1000);
-	}
-	return thread_rows(service.registry) <= rows;
-}
-
 static int forked(vitals_quitter *quitter, const char *name, uint64_t timeout_ns,
 		  vitals_thread_fn fn, void *arg, uint32_t flags)
 {
@@ -405,7 +390,7 @@ START_TEST(finished_threads_are_joined_as_others_come)
 		ck_assert(word_reaches(&ended, i + 1));
 	}
 	ck_assert_uint_lt(thread_rows(service.registry), 50);
-	ck_assert(rows_reach(0));
+	ck_assert(rows_reach(service.registry, 0));
 	ck_assert_uint_lt(kernel_threads(), 10);
 }
 END_TEST
@@ -494,7 +479,7 @@ START_TEST(weak_threads_are_told_when_the_last_other_has_gone)
 	ck_assert_uint_eq(thread_rows(service.registry), 2);
 	gate_open(&gate);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
-	ck_assert(rows_reach(0));
+	ck_assert(rows_reach(service.registry, 0));
 	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
 	vitals_quitter_free(child);
 }
@@ -518,7 +503,7 @@ START_TEST(a_weak_one_is_not_waited_for)
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), &late), 0);
 	ck_assert_ptr_null(late);
 	gate_open(&gate);
-	ck_assert(rows_reach(0));
+	ck_assert(rows_reach(service.registry, 0));
 }
 END_TEST
 
@@ -586,7 +571,7 @@ START_TEST(an_abandoned_one_is_listed_and_not_waited_for)
 	ck_assert_uint_eq(quitter.abandoned, 1);
 	ck_assert_uint_eq(quitter.threads, 0);
 	gate_open(&gate);
-	ck_assert(rows_reach(0));
+	ck_assert(rows_reach(service.registry, 0));
 	ck_assert(quitter_row(service.registry, "main", &quitter));
 	ck_assert_uint_eq(quitter.abandoned, 0);
 }
@@ -603,7 +588,7 @@ START_TEST(an_abandoned_one_is_told_alone)
 	ck_assert_int_eq(vitals_quitter_abandon(b, info.id), -ESRCH);
 	ck_assert_int_eq(vitals_quitter_abandon(service.main, info.id), 0);
 	ck_assert_int_eq(vitals_quitter_must_quit(a), 0);
-	ck_assert(rows_reach(1));
+	ck_assert(rows_reach(service.registry, 1));
 	ck_assert(!thread_row(service.registry, "w", &info));
 	ck_assert(thread_row(service.registry, "other", &info));
 	ck_assert_int_eq(vitals_quitter_send_quit(a, 0, NULL), 0);
