@@ -81,11 +81,10 @@ static void quitter_write(const struct vx_look *look, struct vx_json *json,
 	vx_json_begin(json);
 	vx_json_text(json, "path", row->path);
 	vx_json_text(json, "state", vx_quitter_state(row));
-	vx_json_u64(json, "index", row->index);
-	if (row->parent >= 0)
-		vx_json_u64(json, "parent", (uint64_t)row->parent);
+	if (row->parent_id)
+		vx_json_u64(json, "parent_id", row->parent_id);
 	else
-		vx_json_null(json, "parent");
+		vx_json_null(json, "parent_id");
 	vx_json_text(json, "stage", WORD(stages, row->stage));
 	vx_json_members(json, row, quitter_members, VX_LENGTH(quitter_members));
 	if (row->told) {

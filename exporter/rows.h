@@ -4,7 +4,7 @@
  * Rows
  *
  * The lists of the verbose /health: parts, heartbeats, quitters, threads, one row a line.
- * The quitter tree is flat, a row with the index of its parent's.
+ * The quitter tree is flat, a row with the id of its parent.
  */
 
 #ifndef VX_ROWS_H

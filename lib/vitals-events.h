@@ -18,7 +18,7 @@ VITALS_BEGIN_DECLS
 
 enum vitals_event_kind {
 	VITALS_EVENT_HEARTBEAT = 1,
-	VITALS_EVENT_PAUSE = 2, /* the whole process did not run; lasted_ns says how long */
+	VITALS_EVENT_PAUSE = 2, /* the whole process did not run for lasted_ns */
 };
 
 /**
@@ -26,7 +26,8 @@ enum vitals_event_kind {
  * @size: set by VITALS_INIT()
  * @kind: one of enum vitals_event_kind
  * @number: 1 and up, in order
- * @lost: changes of the same heartbeat that this one made stale before this reader saw them
+ * @lost: changes that newer ones of the same heartbeat made stale before this reader saw them,
+ *        since the event before
  * @heartbeat_id: which
  * @thread_id: of the thread whose heartbeat it is, for vitals_quitter_abandon(); 0: none
  * @from: enum vitals_state; -1 in a first event
@@ -60,8 +61,7 @@ struct vitals_event {
 };
 
 /* The seed's boolean: false for silent, stuck and dead, true for healthy and idle. */
-#define VITALS_STATE_IS_GOOD(state)                                                      \
-	((state) == VITALS_HEALTHY || (state) == VITALS_IDLE)
+#define VITALS_STATE_IS_GOOD(state) ((state) == VITALS_HEALTHY || (state) == VITALS_IDLE)
 
 /**
  * vitals_on_event() - be called for every event
@@ -91,7 +91,8 @@ int vitals_on_event(vitals_registry *registry,
  * Return: 0; -EINVAL for @ret NULL or a heartbeat of another registry; -ECANCELED in a forked
  * child; -ENOMEM; -ENOSPC past 64 readers. @ret is NULL after an error.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_events_open(vitals_registry *registry, vitals_heartbeat *heartbeat,
 		       vitals_events **ret);
 
@@ -120,7 +121,8 @@ int vitals_events_fd(vitals_events *events);
  * and in a forked child; -EINVAL for NULL or a size of 0.
  */
 VITALS_EXPORT
-int vitals_events_next(vitals_events *events, uint64_t timeout_ns, struct vitals_event *event);
+int vitals_events_next(vitals_events *events, uint64_t timeout_ns,
+		       struct vitals_event *event);
 
 /**
  * vitals_events_close() - read no more

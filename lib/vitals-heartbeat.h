@@ -57,7 +57,8 @@ struct vitals_heartbeat_options {
  * library knows and not 0 there; -ENOSPC for a 257th group; -ENOMEM. @ret is
  * NULL after an error.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_heartbeat_new(vitals_registry *registry, const char *name, uint64_t timeout_ns,
 			 const struct vitals_heartbeat_options *options,
 			 vitals_heartbeat **ret);
@@ -185,7 +186,8 @@ static inline void vitals_heartbeat_touch_inline(vitals_heartbeat *heartbeat)
 
 	/* Relaxed: the word is read as a fact of its own and publishes nothing else. */
 	if (head)
-		__atomic_store_n(head->beat, __atomic_load_n(head->tick, __ATOMIC_RELAXED),
+		__atomic_store_n(head->beat,
+				 __atomic_load_n(head->tick, __ATOMIC_RELAXED),
 				 __ATOMIC_RELAXED);
 }
 

@@ -28,9 +28,9 @@
 #define VITALS_MUST_CHECK __attribute__((warn_unused_result))
 
 /* Durations are in nanoseconds everywhere. */
-#define VITALS_US(n) ((uint64_t)(n) * 1000u)
-#define VITALS_MS(n) ((uint64_t)(n) * 1000000u)
-#define VITALS_S(n) ((uint64_t)(n) * 1000000000u)
+#define VITALS_US(n) (1000u * (uint64_t)(n))
+#define VITALS_MS(n) (1000000u * (uint64_t)(n))
+#define VITALS_S(n) (1000000000u * (uint64_t)(n))
 
 /* A wait without an end. */
 #define VITALS_FOREVER UINT64_MAX
@@ -112,7 +112,8 @@ const char *vitals_state_name(int state);
  * Threads: any.
  * Return: 0; -EINVAL if @ret is NULL or @slots is over 16 777 216; -ENOMEM.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_registry_new(uint32_t slots, vitals_registry **ret);
 
 /**
@@ -134,16 +135,18 @@ vitals_registry *vitals_registry_free(vitals_registry *registry);
  * @registry: NULL: the process's own
  *
  * Nothing that happened before is judged: every heartbeat's clock begins at the
- * later of registration and start. Reads the environment: VITALS=off (nothing is
- * started, judged or served, every call answers as if all were well),
- * VITALS_TIMEOUT_SCALE=N (every timeout of a heartbeat registered from then on
- * times N; valgrind, emulators). A process that runs with changed privileges
- * (secure_getenv) reads neither.
+ * later of registration and start. The environment was read at the registry's first
+ * use: VITALS=off (nothing is started, judged or served, every call answers as if all
+ * were well), VITALS_TIMEOUT_SCALE=N (every heartbeat's timeouts times N, 0.001 to 1000;
+ * valgrind, emulators). A process that runs with changed privileges (secure_getenv)
+ * reads neither.
+ *
+ * In a forked child of a started process everything inherited is inert; this starts
+ * afresh, with an empty registry.
  *
  * Threads: any.
- * Return: 0; -EALREADY if it runs; -EAGAIN, -ENOMEM or -EPERM if the system gives
- * no thread; -ECANCELED in a forked child of a started process (call it again
- * to start afresh: the child's registry is then empty).
+ * Return: 0, also with VITALS=off; -EALREADY if it runs; -EAGAIN, -ENOMEM or -EPERM if the
+ * system gives no thread.
  */
 VITALS_EXPORT
 int vitals_start(vitals_registry *registry);
@@ -168,8 +171,9 @@ int vitals_stop(vitals_registry *registry);
  *
  * For tests, and for hosts without a thread to spare. The first turn is the
  * start. A turn later than two ticks after the one before counts as a pause of
- * the process and credits one tick, as for the monitor's thread: to walk through
- * time step by at most vitals_process_info.tick_ns.
+ * the process, and the time between them as nobody's silence, as for the monitor's
+ * thread; only when the eight before were as late, a tick of it counts. To walk
+ * through time step by at most vitals_process_info.tick_ns.
  *
  * Threads: any.
  * Return: 0; -EBUSY if the monitor's thread runs or another turn is under way;

@@ -19,7 +19,7 @@ VITALS_BEGIN_DECLS
 enum vitals_stage {
 	VITALS_STAGE_QUIT = 0,
 	VITALS_STAGE_DRAIN = 1, /* first: stops accepting, finishes what is under way */
-	VITALS_STAGE_FLUSH = 2, /* last: metrics, logs; always gets its share of the time */
+	VITALS_STAGE_FLUSH = 2, /* last: metrics, logs; always gets its share */
 };
 
 /* What a quit came from. */
@@ -120,7 +120,8 @@ struct vitals_result {
  * NULL, @timeout_ns 0 or an unknown option; -E2BIG; -ENOMEM; -ECANCELED in a forked
  * child. @ret is NULL after an error.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
 			    const struct vitals_quitter_options *options,
 			    vitals_quitter **ret);
@@ -136,9 +137,11 @@ int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
  * Return: 0; -ECANCELED if @parent was told to quit; -EINVAL for NULL, a bad name or an
  * unknown option; -E2BIG; -ENOMEM. @ret is NULL after an error.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_quitter_new(vitals_quitter *parent, const char *name,
-		       const struct vitals_quitter_options *options, vitals_quitter **ret);
+		       const struct vitals_quitter_options *options,
+		       vitals_quitter **ret);
 
 /**
  * vitals_quitter_free() - let go of a quitter
@@ -266,7 +269,8 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
  * Threads: any.
  * Return: 0; -ECANCELED once told to quit; -EINVAL for NULL or a bad name; -ENOMEM.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_quitter_hold(vitals_quitter *quitter, const char *what);
 
 /**
@@ -324,8 +328,8 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
  * Threads: as vitals_quitter_finish().
  * Return: never.
  */
-VITALS_EXPORT __attribute__((noreturn))
-void vitals_exit(vitals_quitter *main_quitter);
+VITALS_EXPORT
+__attribute__((noreturn)) void vitals_exit(vitals_quitter *main_quitter);
 
 /* How a handle begins, for the inline form of must_quit; not for anybody else. */
 struct vitals_quitter_head {

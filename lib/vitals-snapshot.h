@@ -26,17 +26,17 @@ enum vitals_health {
 enum vitals_thread_state {
 	VITALS_THREAD_NOT_STARTED = 0, /* forked, has not run yet */
 	VITALS_THREAD_RUNNING = 1,
-	VITALS_THREAD_RETURNED = 2, /* its function has; thread-exit destructors may run */
+	VITALS_THREAD_RETURNED = 2, /* its function has; its destructors may run */
 	VITALS_THREAD_HOLD = 3,     /* not a thread: vitals_quitter_hold() */
 };
 
 /* Flags of the process row. */
-#define VITALS_PROCESS_WATCHED 0x1u     /* the monitor has looked within a second */
-#define VITALS_PROCESS_STARTED_UP 0x2u  /* was ready once */
-#define VITALS_PROCESS_QUITTING 0x4u    /* the main quitter was told */
-#define VITALS_PROCESS_OFF 0x8u         /* VITALS=off */
-#define VITALS_PROCESS_HAS_MAIN 0x10u   /* there is a main quitter */
-#define VITALS_PROCESS_STOPPED 0x20u    /* not started, or stopped: nobody looks, by intent */
+#define VITALS_PROCESS_WATCHED 0x1u    /* the monitor has looked within a second */
+#define VITALS_PROCESS_STARTED_UP 0x2u /* was ready once */
+#define VITALS_PROCESS_QUITTING 0x4u   /* the main quitter was told */
+#define VITALS_PROCESS_OFF 0x8u        /* VITALS=off */
+#define VITALS_PROCESS_HAS_MAIN 0x10u  /* there is a main quitter */
+#define VITALS_PROCESS_STOPPED 0x20u   /* nobody looks, by intent */
 
 /**
  * struct vitals_process_info - the process row
@@ -205,10 +205,9 @@ struct vitals_group_info {
 /**
  * struct vitals_quitter_info - the row of a quitter
  * @size: set by VITALS_INIT()
- * @index: of the row; parents come before their children
- * @id: never used twice
- * @parent: index of the parent's row; -1: none
  * @depth: 0 for the main quitter
+ * @id: never used twice
+ * @parent_id: of the quitter around it; 0: none
  * @stage: enum vitals_stage
  * @told: 1 once told to quit
  * @timed_out: 1 if its last wait found somebody late
@@ -232,10 +231,9 @@ struct vitals_group_info {
  */
 struct vitals_quitter_info {
 	uint32_t size;
-	uint32_t index;
-	uint64_t id;
-	int32_t parent;
 	uint32_t depth;
+	uint64_t id;
+	uint64_t parent_id;
 	uint32_t stage;
 	uint32_t told;
 	uint32_t timed_out;
@@ -243,7 +241,6 @@ struct vitals_quitter_info {
 	uint32_t children;
 	uint32_t abandoned;
 	uint32_t late;
-	uint32_t reserved;
 	uint64_t timeout_ns;
 	uint64_t told_ns;
 	uint64_t shutdowns;
@@ -323,7 +320,8 @@ struct vitals_part_info {
  * Return: 0; -EINVAL for @snapshot NULL; -ENOMEM; -ECHILD in a forked child. After an error
  * *@snapshot is as before.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_snapshot_take(vitals_registry *registry, vitals_snapshot **snapshot);
 
 /**
@@ -391,7 +389,7 @@ int vitals_snapshot_group(vitals_snapshot *snapshot, uint32_t index,
 /**
  * vitals_snapshot_quitter() - the row of the @index-th living quitter
  * @snapshot: as taken
- * @index: 0 and up; parents before their children
+ * @index: 0 and up; as a tree is printed: a quitter, then its children with theirs
  * @info: a record with its size set
  *
  * Threads: any; one at a time for the same snapshot.
@@ -403,7 +401,7 @@ int vitals_snapshot_quitter(vitals_snapshot *snapshot, uint32_t index,
 
 /**
  * vitals_snapshot_thread() - the row of the @index-th thread or hold
- * @snapshot: as taken; of vitals_quitter_wait_done(): just the late ones
+ * @snapshot: as taken; of vitals_quitter_wait_done(): just the late ones, by quitter, parents first
  * @index: 0 and up
  * @info: a record with its size set
  *
@@ -427,9 +425,12 @@ VITALS_EXPORT
 int vitals_snapshot_part(vitals_snapshot *snapshot, uint32_t index,
 			 struct vitals_part_info *info);
 
-/* Histograms come in buckets of powers of two seconds: */
-#define VITALS_BUCKETS_COARSE 34u /* [0]: at most 2^-20 s, [i]: 2^(i-20) s, [33]: the rest */
-#define VITALS_BUCKETS_FINE 130u  /* [0]: at most 2^-20 s, [i]: 2^(i/4-20) s, [129]: the rest */
+/*
+ * Histograms come in buckets of powers of two seconds. [0] is at most 2^-20 s and the last one
+ * the rest; between them [i] is at most 2^(i - 20) s, of the fine ones 2^(i / 4 - 20) s.
+ */
+#define VITALS_BUCKETS_COARSE 34u
+#define VITALS_BUCKETS_FINE 130u
 
 /**
  * vitals_snapshot_buckets() - a heartbeat's pulse intervals
@@ -464,8 +465,8 @@ int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t 
  * Return: 0; -ENOENT after the last; -EINVAL.
  */
 VITALS_EXPORT
-int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index, uint32_t which,
-				  uint64_t *counts);
+int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index,
+				  uint32_t which, uint64_t *counts);
 
 /**
  * vitals_snapshot_print() - the rows as aligned text

@@ -76,7 +76,8 @@ struct vitals_thread_options {
  * -E2BIG; -ENOSPC for a 257th group; -EAGAIN if the system gives no thread; -ENOMEM; -EPERM
  * for scheduling the process may not have. After an error nothing is left behind.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_thread_fork(vitals_quitter *quitter, const char *name, uint64_t timeout_ns,
 		       vitals_thread_fn fn, void *arg,
 		       const struct vitals_thread_options *options);
@@ -97,7 +98,8 @@ int vitals_thread_fork(vitals_quitter *quitter, const char *name, uint64_t timeo
  * Return: 0; -ECANCELED, -EINVAL, -E2BIG, -ENOSPC, -ENOMEM as for fork; -EBUSY if it is in one;
  * -EAGAIN without a TLS key. @ret is NULL after an error.
  */
-VITALS_EXPORT VITALS_MUST_CHECK
+VITALS_EXPORT
+VITALS_MUST_CHECK
 int vitals_thread_adopt(vitals_quitter *quitter, const char *name, uint64_t timeout_ns,
 			const struct vitals_thread_options *options, vitals_thread **ret);
 
@@ -200,8 +202,8 @@ int vitals_thread_poll(vitals_thread *self, struct pollfd *fds, unsigned n, uint
  * Return: 0; -ETIMEDOUT; -ECANCELED as soon as it must leave; -EINVAL for NULL.
  */
 VITALS_EXPORT
-int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond, pthread_mutex_t *mutex,
-			    uint64_t ns);
+int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond,
+			    pthread_mutex_t *mutex, uint64_t ns);
 
 /**
  * vitals_thread_on_quit() - what gets it out of a blocking call

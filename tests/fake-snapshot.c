@@ -84,9 +84,8 @@ struct vitals_quitter_info *fake_quitter(const char *path, int parent)
 	const char *name = strrchr(path, '/');
 
 	VITALS_INIT(row);
-	row->index = fake.n_quitters++;
-	row->id = 300 + fake.n_quitters;
-	row->parent = parent;
+	row->id = 300 + ++fake.n_quitters;
+	row->parent_id = parent < 0 ? 0 : fake.quitters[parent].id;
 	row->depth = parent < 0 ? 0 : fake.quitters[parent].depth + 1;
 	if (parent >= 0)
 		fake.quitters[parent].children++;

@@ -206,8 +206,8 @@ END_TEST
 static void chain_make(uint32_t index, struct vitals_quitter_info *ret)
 {
 	*ret = fake.quitters[0];
-	ret->index = index;
-	ret->parent = (int32_t)index - 1;
+	ret->id = 1 + index;
+	ret->parent_id = index;
 	ret->depth = index;
 }
 
@@ -220,7 +220,7 @@ START_TEST(takes_a_tree_of_any_depth)
 	json = render(true);
 	quitters = cJSON_GetObjectItem(json, "quitters");
 	ck_assert_int_eq(cJSON_GetArraySize(quitters), 10000);
-	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(quitters->child, "parent")));
+	ck_assert(cJSON_IsNull(cJSON_GetObjectItem(quitters->child, "parent_id")));
 	cJSON_Delete(json);
 }
 END_TEST

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "heartbeat.h"
+
+#include "clock.h"
+#include "histogram.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#undef vitals_heartbeat_touch
+
+#define NS_PER_US 1000u
+
+/* There once the first timer is: what a forked child needs to find them all. */
+struct vt_timers {
+	vitals_registry *registry;
+};
+
+/* Relaxed, here and below: a beat is a fact of its own and publishes nothing else. */
+static bool closed(const struct vt_hot *hot)
+{
+	return atomic_load_explicit(&hot->flags, memory_order_relaxed) & VT_HB_CLOSED;
+}
+
+/* The slow part of a pulse: it came after its interval. */
+static void pulse_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t interval_ns)
+{
+	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
+	struct vt_group_slot *group;
+	uint64_t missed = ns / interval_ns - 1;
+
+	group = vt_slot(heartbeat->registry, VT_KIND_GROUP,
+			atomic_load_explicit(&cold->group, memory_order_relaxed));
+	vt_tally_add(&group->lateness,
+		     vt_histogram_coarse_of(vt_histogram_fine(ns - interval_ns)), 1,
+		     ns - interval_ns);
+	if (missed)
+		atomic_fetch_add_explicit(heartbeat->intervals
+						  ? &heartbeat->intervals->missed
+						  : &group->missed,
+					  missed, memory_order_relaxed);
+}
+
+int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	struct vt_intervals *intervals = heartbeat->intervals;
+	uint64_t before, interval_ns;
+
+	if (closed(hot))
+		return -ECANCELED;
+	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns), memory_order_relaxed);
+	before = atomic_load_explicit(&hot->pulse, memory_order_relaxed);
+	if (!before && intervals &&
+	    vt_intervals_pulse_first(intervals, &hot->pulse, now_ns))
+		return 0;
+	before = atomic_exchange_explicit(&hot->pulse, now_ns, memory_order_relaxed);
+	if (!before)
+		return 0;
+
+	/* Another thread's pulse may have been a little ahead. */
+	before = now_ns > before ? now_ns - before : 0;
+	if (intervals)
+		vt_intervals_add(intervals, vt_heartbeat_buckets(hot), before);
+	interval_ns = atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	/* 0 only in a forked child, whose copy of the slot is empty. */
+	if (before > interval_ns && interval_ns)
+		pulse_late(heartbeat, before, interval_ns);
+	return 0;
+}
+
+int vitals_heartbeat_pulse(vitals_heartbeat *heartbeat)
+{
+	if (!heartbeat)
+		return -ECANCELED;
+	return vt_heartbeat_pulse_at(heartbeat, vt_clock_now());
+}
+
+void vitals_heartbeat_touch(vitals_heartbeat *heartbeat)
+{
+	vitals_heartbeat_touch_inline(heartbeat);
+}
+
+int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+
+	if (closed(hot))
+		return -ECANCELED;
+	if (heartbeat->intervals)
+		vt_intervals_rest(heartbeat->intervals, &hot->pulse);
+	else
+		atomic_store_explicit(&hot->pulse, 0, memory_order_relaxed);
+	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns) | VT_BEAT_IDLE,
+			      memory_order_relaxed);
+	return 0;
+}
+
+int vitals_heartbeat_idle(vitals_heartbeat *heartbeat)
+{
+	if (!heartbeat)
+		return -ECANCELED;
+	return vt_heartbeat_idle_at(heartbeat, vt_clock_now());
+}
+
+/*
+ * Its timer's period: its interval, but for the nanoseconds below a microsecond, which say whose
+ * timer it is. A host's timer of the same interval has none there.
+ */
+static struct timespec due_period(const vitals_heartbeat *heartbeat)
+{
+	const struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	uint64_t interval_ns =
+		atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	uint64_t id = atomic_load_explicit(&hot->id, memory_order_relaxed);
+
+	return vt_clock_timespec(interval_ns - interval_ns % NS_PER_US + 1 +
+				 id % (NS_PER_US - 1));
+}
+
+/* Is the number still the timer that was made for this heartbeat? */
+static bool due_fd_ours(const vitals_heartbeat *heartbeat, int fd)
+{
+	struct timespec period = due_period(heartbeat);
+	struct itimerspec is;
+
+	return timerfd_gettime(fd, &is) == 0 && is.it_interval.tv_sec == period.tv_sec &&
+	       is.it_interval.tv_nsec == period.tv_nsec;
+}
+
+static void due_fd_arm(const vitals_heartbeat *heartbeat, int fd)
+{
+	struct itimerspec is = { .it_interval = due_period(heartbeat),
+				 .it_value = due_period(heartbeat) };
+
+	(void)timerfd_settime(fd, 0, &is, NULL);
+}
+
+/* Return: an armed timer; a negative errno. */
+static int due_fd_new(const vitals_heartbeat *heartbeat)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	due_fd_arm(heartbeat, fd);
+	return fd;
+}
+
+/* In a forked child: a timer of its own under the same number, for the other is the parent's. */
+static void due_fd_renew(const vitals_heartbeat *heartbeat)
+{
+	/* Relaxed: the child has one thread. */
+	int fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_relaxed), mine;
+
+	if (fd < 0 || !due_fd_ours(heartbeat, fd))
+		return;
+	mine = due_fd_new(heartbeat);
+	if (mine < 0 || dup3(mine, fd, O_CLOEXEC) < 0)
+		(void)close(fd);
+	if (mine >= 0)
+		(void)close(mine);
+}
+
+static void timers_carried(void *at)
+{
+	const struct vt_timers *timers = at;
+	uint32_t i, n = vt_view_used(&timers->registry->view, VT_KIND_HOT);
+	int saved = errno;
+
+	for (i = 0; i < n; i++) {
+		const struct vt_hot *hot = vt_slot(timers->registry, VT_KIND_HOT, i);
+
+		if (atomic_load_explicit(&hot->gen, memory_order_relaxed) & 1u)
+			due_fd_renew(vt_record(timers->registry, VT_POOL_HEARTBEAT, i));
+	}
+	errno = saved;
+}
+
+/* Return: 0; -ENOMEM. */
+static int timers_make(vitals_registry *registry)
+{
+	vt_lock(&registry->lock);
+	if (!registry->timers) {
+		registry->timers = vt_registry_room_carried(
+			registry, sizeof(struct vt_timers), timers_carried);
+		if (registry->timers)
+			registry->timers->registry = registry;
+	}
+	vt_unlock(&registry->lock);
+	return registry->timers ? 0 : -ENOMEM;
+}
+
+int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	uint64_t beat = atomic_load_explicit(&hot->beat, memory_order_relaxed);
+	uint64_t interval_ns =
+		atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	int saved = errno, fd;
+
+	if ((beat & VT_BEAT_MASK) != VT_BEAT_STARTING && !closed(hot) &&
+	    now_ns < VT_BEAT_NS(beat) + interval_ns)
+		return 0;
+	/* Acquire pairs with the exchange in vitals_heartbeat_due_fd(). */
+	fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
+	if (fd >= 0 && vt_heartbeat_current(heartbeat) && due_fd_ours(heartbeat, fd))
+		due_fd_arm(heartbeat, fd);
+	errno = saved;
+	return 1;
+}
+
+int vitals_heartbeat_due(vitals_heartbeat *heartbeat)
+{
+	return heartbeat ? vt_heartbeat_due_at(heartbeat, vt_clock_now()) : 0;
+}
+
+int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
+{
+	int saved = errno, before, fd;
+
+	if (!heartbeat)
+		return -EINVAL;
+	if (!vt_heartbeat_current(heartbeat) || closed(vt_heartbeat_hot(heartbeat)))
+		return -ECANCELED;
+	before = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
+	/* After a host's closefrom the number may be the host's: then a new one. */
+	if (before >= 0 && due_fd_ours(heartbeat, before))
+		return before;
+	fd = timers_make(heartbeat->registry);
+	if (fd == 0)
+		fd = due_fd_new(heartbeat);
+	/* Release publishes an armed timer; another thread may have been first. */
+	if (fd >= 0 && !atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &before, fd,
+								memory_order_acq_rel,
+								memory_order_acquire)) {
+		(void)close(fd);
+		fd = before;
+	}
+	errno = saved;
+	return fd;
+}
+
+void vt_heartbeat_due_fd_close(vitals_heartbeat *heartbeat)
+{
+	int fd = atomic_exchange_explicit(&heartbeat->due_fd, -1, memory_order_acq_rel);
+	int saved = errno;
+
+	if (fd >= 0 && due_fd_ours(heartbeat, fd))
+		(void)close(fd);
+	errno = saved;
+}

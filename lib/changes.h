@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Changes
+ *
+ * The list of what changed: ordered by number, each heartbeat in it once with its newest. The
+ * monitor adds, readers (events.c) are positions in it. A change that is superseded while a reader
+ * stands on it moves the reader back by one, so no reader loses its place.
+ */
+
+#ifndef VT_CHANGES_H
+#define VT_CHANGES_H
+
+#include "registry.h"
+#include "verdict.h"
+
+#define VT_READERS 65 /* 64, and the notifier's own */
+
+/* What a change is called in the list: a heartbeat's index + 1, or the pause; 0: none. */
+#define VT_PAUSE_CODE UINT32_MAX
+
+struct vitals_events {
+	vitals_registry *registry; /* NULL: not in use */
+	uint32_t epoch;
+	uint32_t only;      /* index + 1 of the one heartbeat; 0: all */
+	uint32_t only_gen;
+	uint32_t cursor;    /* code of the change read last, 0: before the first */
+	uint64_t position;  /* its number */
+	uint64_t lost;
+	_Atomic int fd;
+};
+
+/* The newest change of one heartbeat. */
+struct vt_change {
+	uint64_t number; /* 0: not in the list */
+	uint64_t at_ns;
+	uint64_t lasted_ns;
+	uint64_t silence_ns;
+	uint64_t worst_ns; /* the longest silence while it lasts; the monitor's own */
+	uint32_t gen;      /* of the heartbeat's slot */
+	uint32_t prev; /* codes */
+	uint32_t next;
+	int8_t from;
+	int8_t to; /* what readers were told last */
+};
+
+struct vt_changes {
+	_Atomic uint32_t word;
+	/* guarded by events_lock */
+	uint64_t number;
+	uint32_t first;
+	uint32_t last;
+	bool stopped;
+	struct vt_change pause;
+	struct vitals_events readers[VT_READERS]; /* the last is the notifier's */
+	bool stuck; /* a turn waited for events_lock in vain; written by turns only */
+	/* Written by turns only: those of a span of heartbeats, made when first needed. */
+	struct vt_change *changes[VT_SPANS];
+};
+
+/* The room. Return: 0; -ENOMEM. */
+int vt_changes_make(vitals_registry *registry) VT_REQUIRES(registry->lock);
+
+/* The word that changes with every change, to sleep on. */
+_Atomic uint32_t *vt_changes_word(vitals_registry *registry);
+
+/*
+ * What the monitor found of a heartbeat. Publishes it if it is another state than the last
+ * published one; waits for no reader: what cannot be published now is next turn.
+ */
+void vt_changes_note(vitals_registry *registry, uint32_t index, uint32_t gen,
+		     const struct vt_verdict *verdict, const struct vt_tick *tick);
+
+/* The process did not run for @ns. */
+void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick, uint64_t ns);
+
+/* Nobody looks any more, or somebody does again. */
+void vt_changes_stop(vitals_registry *registry, bool stopped);
+
+/* The change that a code of the list stands for. */
+struct vt_change *vt_change_of(const vitals_registry *registry, uint32_t code)
+	VT_REQUIRES(registry->events_lock);
+
+#endif

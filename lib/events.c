@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "events.h"
+
+#include "changes.h"
+#include "clock.h"
+#include "heartbeat.h"
+#include "options.h"
+#include "text.h"
+#include "wakefd.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Fills the event from the change and its heartbeat's slot. Return: false if that is gone. */
+static bool event_fill(vitals_registry *registry, uint32_t code, struct vitals_event *event)
+	VT_REQUIRES(registry->events_lock)
+{
+	const struct vt_change *change = vt_change_of(registry, code);
+	struct vt_tick tick;
+
+	memset(event, 0, sizeof(*event));
+	vt_tick_load(&registry->root->tick, &tick);
+	event->number = change->number;
+	event->at_ns = change->at_ns;
+	event->real_ns = tick.real_ns - (tick.at_ns - change->at_ns);
+	event->lasted_ns = change->lasted_ns;
+	event->kind = VITALS_EVENT_PAUSE;
+	if (code == VT_PAUSE_CODE)
+		return true;
+	event->kind = VITALS_EVENT_HEARTBEAT;
+	event->from = change->from;
+	event->to = change->to;
+	event->silence_ns = change->silence_ns;
+	return vt_heartbeat_describe(registry, code - 1, change->gen, event);
+}
+
+/* Return: 0; -EAGAIN; -ECANCELED. */
+static int reader_next_locked(vitals_registry *registry, struct vitals_events *reader,
+			      struct vitals_event *event) VT_REQUIRES(registry->events_lock)
+{
+	struct vt_changes *changes = registry->changes;
+	uint32_t code;
+
+	for (;;) {
+		code = reader->cursor ? vt_change_of(registry, reader->cursor)->next :
+					changes->first;
+		if (!code)
+			break;
+		reader->cursor = code;
+		/* A cursor that was moved back stands before what was read already. */
+		if (vt_change_of(registry, code)->number <= reader->position)
+			continue;
+		reader->position = vt_change_of(registry, code)->number;
+		if (reader->only && (reader->only != code ||
+				     reader->only_gen != vt_change_of(registry, code)->gen))
+			continue;
+		if (!event_fill(registry, code, event))
+			continue;
+		event->lost = reader->lost;
+		reader->lost = 0;
+		return 0;
+	}
+	if (changes->stopped)
+		return -ECANCELED;
+	vt_wakefd_clear(atomic_load_explicit(&reader->fd, memory_order_relaxed));
+	return -EAGAIN;
+}
+
+static int reader_next(vitals_registry *registry, struct vitals_events *reader,
+		       struct vitals_event *event)
+{
+	int r;
+
+	vt_lock(&registry->events_lock);
+	r = reader_next_locked(registry, reader, event);
+	vt_unlock(&registry->events_lock);
+	return r;
+}
+
+static void reader_begin(vitals_registry *registry, struct vitals_events *reader)
+	VT_REQUIRES(registry->events_lock)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->registry = registry;
+	reader->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
+	reader->cursor = registry->changes->last;
+	reader->position = registry->changes->number;
+	atomic_store_explicit(&reader->fd, -1, memory_order_relaxed);
+}
+
+void vt_changes_notify_from_now(vitals_registry *registry)
+{
+	vt_lock(&registry->events_lock);
+	reader_begin(registry, &registry->changes->readers[VT_READERS - 1]);
+	vt_unlock(&registry->events_lock);
+}
+
+int vt_changes_notify(vitals_registry *registry, struct vitals_event *event)
+{
+	return reader_next(registry, &registry->changes->readers[VT_READERS - 1], event);
+}
+
+int vitals_events_open(vitals_registry *registry, vitals_heartbeat *heartbeat,
+		       vitals_events **ret)
+{
+	struct vitals_events *reader = NULL;
+	unsigned i;
+	int r;
+
+	if (!ret)
+		return -EINVAL;
+	*ret = NULL;
+	r = vt_registry_get(registry, &registry);
+	if (r < 0)
+		return r;
+	if (heartbeat &&
+	    (heartbeat->registry != registry || !vt_heartbeat_current(heartbeat)))
+		return -EINVAL;
+	vt_lock(&registry->lock);
+	r = vt_changes_make(registry);
+	vt_unlock(&registry->lock);
+	if (r < 0)
+		return r;
+
+	vt_lock(&registry->events_lock);
+	for (i = 0; i + 1 < VT_READERS && !reader; i++)
+		if (!registry->changes->readers[i].registry)
+			reader = &registry->changes->readers[i];
+	if (reader)
+		reader_begin(registry, reader);
+	if (reader && heartbeat) {
+		reader->only = heartbeat->index + 1;
+		reader->only_gen = atomic_load_explicit(&vt_heartbeat_hot(heartbeat)->gen,
+							memory_order_relaxed);
+	}
+	vt_unlock(&registry->events_lock);
+	if (!reader)
+		return -ENOSPC;
+	(void)vt_registry_ref(registry);
+	*ret = reader;
+	return 0;
+}
+
+int vitals_events_fd(vitals_events *events)
+{
+	vitals_registry *registry;
+	int fd;
+
+	if (!events || !vt_registry_current(events->registry, events->epoch))
+		return -EINVAL;
+	registry = events->registry;
+	vt_lock(&registry->events_lock);
+	fd = atomic_load_explicit(&events->fd, memory_order_relaxed);
+	/* After a host's closefrom the number may be the host's: then a new one. */
+	if (!vt_wakefd_ours(fd)) {
+		fd = vt_wakefd_new();
+		if (fd >= 0) {
+			atomic_store_explicit(&events->fd, fd, memory_order_relaxed);
+			if (registry->changes->stopped ||
+			    registry->changes->number > events->position)
+				vt_wakefd_set(fd);
+		}
+	}
+	vt_unlock(&registry->events_lock);
+	return fd;
+}
+
+int vitals_events_next(vitals_events *events, uint64_t timeout_ns, struct vitals_event *event)
+{
+	struct vitals_event full;
+	uint64_t deadline_ns;
+	uint32_t word;
+	int r;
+
+	if (!events || !event || event->size < sizeof(uint32_t))
+		return -EINVAL;
+	deadline_ns = timeout_ns ? vt_clock_after(vt_clock_now(), timeout_ns) : 0;
+	for (;;) {
+		if (!vt_registry_current(events->registry, events->epoch))
+			return -ECANCELED;
+		/* Acquire: a change after this look changes the word. */
+		word = atomic_load_explicit(&events->registry->changes->word,
+					    memory_order_acquire);
+		r = reader_next(events->registry, events, &full);
+		if (r != -EAGAIN)
+			break;
+		if (!timeout_ns || (deadline_ns != UINT64_MAX &&
+				    vt_clock_now() >= deadline_ns))
+			return -ETIMEDOUT;
+		(void)vt_futex_wait(&events->registry->changes->word, word, deadline_ns);
+	}
+	return r < 0 ? r : vt_record_store(event, &full, sizeof(full));
+}
+
+vitals_events *vitals_events_close(vitals_events *events)
+{
+	vitals_registry *registry;
+
+	if (!events || !vt_registry_current(events->registry, events->epoch))
+		return NULL;
+	registry = events->registry;
+	vt_lock(&registry->events_lock);
+	vt_wakefd_close(atomic_load_explicit(&events->fd, memory_order_relaxed));
+	events->registry = NULL;
+	vt_unlock(&registry->events_lock);
+	(void)vt_registry_unref(registry);
+	return NULL;
+}
+
+int vitals_event_text(const struct vitals_event *event, char *buffer, size_t size)
+{
+	struct vt_text text;
+
+	if (!event || (!buffer && size))
+		return -EINVAL;
+	vt_text_init(&text, buffer, size);
+	if (event->kind == VITALS_EVENT_PAUSE) {
+		vt_text_add(&text, "the process did not run for ");
+		vt_text_add_duration(&text, event->lasted_ns);
+		return (int)text.length;
+	}
+	vt_text_add(&text, "heartbeat ");
+	vt_text_add(&text, event->name);
+	vt_text_add(&text, " is ");
+	vt_text_add(&text, vitals_state_name(event->to));
+	if (event->to == VITALS_SILENT || event->to == VITALS_STUCK) {
+		vt_text_add(&text, " for ");
+		vt_text_add_duration(&text, event->silence_ns);
+	} else if (event->from >= 0) {
+		vt_text_add(&text, " after ");
+		vt_text_add_duration(&text, event->lasted_ns);
+		vt_text_add(&text, " ");
+		vt_text_add(&text, vitals_state_name(event->from));
+	}
+	if (event->tid) {
+		vt_text_add(&text, ", tid ");
+		vt_text_add_u64(&text, event->tid);
+	}
+	return (int)text.length;
+}

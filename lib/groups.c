@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "rows.h"
+
+#include "histogram.h"
+#include "text.h"
+
+#include <string.h>
+
+/* A member that closes during the walk is in both sums or in neither: then once more. */
+#define WALKS 8
+
+#define LOAD(slot, field) atomic_load_explicit(&(slot)->field, memory_order_acquire)
+
+static void tally_load(const struct vt_tally *tally, uint64_t *counts, uint64_t *ret_sum,
+		       uint64_t *ret_total)
+{
+	unsigned i;
+
+	*ret_total = 0;
+	for (i = 0; i < VT_COARSE; i++) {
+		counts[i] = LOAD(tally, counts[i]);
+		*ret_total += counts[i];
+	}
+	*ret_sum = LOAD(tally, sum_ns);
+}
+
+/* What the group itself keeps: its name, its closed members, its late pulses. */
+static void group_begin(const struct vt_group_slot *slot, uint32_t index,
+			struct vt_group_row *row)
+{
+	memset(row, 0, sizeof(*row));
+	row->info.size = sizeof(row->info);
+	row->info.index = index;
+	row->info.missed = LOAD(slot, missed);
+	row->info.stalls = LOAD(slot, stalls);
+	vt_name_load(slot->name, row->info.name);
+	tally_load(&slot->closed, row->intervals, &row->info.sum_ns, &row->info.pulses);
+	tally_load(&slot->lateness, row->lateness, &row->info.late_sum_ns,
+		   &row->info.late_pulses);
+}
+
+static void group_add(const struct vt_view *view, uint32_t index,
+		      const struct vitals_heartbeat_info *member, struct vt_group_row *row)
+{
+	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
+	uint64_t counts[VT_COARSE];
+	unsigned i;
+
+	row->info.states[member->state]++;
+	if (member->state != VITALS_IDLE &&
+	    (!row->info.oldest_beat_ns || member->beat_ns < row->info.oldest_beat_ns))
+		row->info.oldest_beat_ns = member->beat_ns;
+	/* One that was closed since is folded: then the walk is done again. */
+	if (member->schema < 0 ||
+	    vt_row_buckets(view, index, LOAD(hot, gen), counts, VT_COARSE) < 0)
+		return;
+	for (i = 0; i < VT_COARSE; i++) {
+		row->intervals[i] += counts[i];
+		row->info.pulses += counts[i];
+	}
+	row->info.sum_ns += member->sum_ns;
+	row->info.missed += member->missed;
+}
+
+/* One walk. @folds: as the groups' were before it. */
+static void groups_walk(const struct vt_view *view, const struct vt_moment *moment,
+			struct vt_group_row *rows, uint32_t n, uint32_t *folds)
+{
+	struct vitals_heartbeat_info member;
+	uint32_t i, used;
+
+	for (i = 0; i < n; i++) {
+		const struct vt_group_slot *slot = vt_view_slot(view, VT_KIND_GROUP, i);
+
+		folds[i] = LOAD(slot, folds);
+		group_begin(slot, i, &rows[i]);
+	}
+	used = vt_view_used(view, VT_KIND_HOT);
+	for (i = 0; i < used; i++)
+		if (vt_row_heartbeat(view, moment, i, &member) && member.group < n)
+			group_add(view, i, &member, &rows[member.group]);
+}
+
+uint32_t vt_rows_groups(const struct vt_view *view, const struct vt_moment *moment,
+			struct vt_group_row *rows)
+{
+	uint32_t n = vt_view_used(view, VT_KIND_GROUP), folds[VT_GROUPS], i;
+	unsigned walks;
+
+	n = n < VT_GROUPS ? n : VT_GROUPS;
+	for (walks = 0; walks < WALKS; walks++) {
+		groups_walk(view, moment, rows, n, folds);
+		for (i = 0; i < n; i++) {
+			const struct vt_group_slot *slot =
+				vt_view_slot(view, VT_KIND_GROUP, i);
+
+			if (folds[i] & 1u || LOAD(slot, folds) != folds[i])
+				break;
+		}
+		if (i == n)
+			break;
+	}
+	return n;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Heartbeat
+ *
+ * Registered and closed under the registry's lock (heartbeat.c), beaten by anybody without one
+ * (beat.c), owned by a thread if one says so (owner.c).
+ */
+
+#ifndef VT_HEARTBEAT_H
+#define VT_HEARTBEAT_H
+
+#include "registry.h"
+
+/* In refs: holders, the last of whom closes it, and threads whose list of what they own it is in. */
+#define VT_HEARTBEAT_OWNER 0x1000000u
+#define VT_HEARTBEAT_HOLDERS (VT_HEARTBEAT_OWNER - 1)
+
+struct vitals_heartbeat {
+	struct vitals_heartbeat_head head;
+	vitals_registry *registry;
+	struct vt_intervals *intervals; /* followed by the counts; NULL: no histogram */
+	_Atomic uint32_t refs;
+	uint32_t index;
+	uint32_t epoch;
+	_Atomic int due_fd; /* -1: none */
+	vitals_heartbeat *owned_next; /* the owning thread's list, which keeps the slot */
+};
+
+/* The hot part, which the head points to. */
+static inline struct vt_hot *vt_heartbeat_hot(const vitals_heartbeat *heartbeat)
+{
+	return (struct vt_hot *)(void *)heartbeat->head.beat;
+}
+
+static inline struct vt_cold *vt_heartbeat_cold(const vitals_heartbeat *heartbeat)
+{
+	return vt_slot(heartbeat->registry, VT_KIND_COLD, heartbeat->index);
+}
+
+/* Does it speak for this process, rather than for the parent it was forked from? */
+static inline bool vt_heartbeat_current(const vitals_heartbeat *heartbeat)
+{
+	return vt_registry_current(heartbeat->registry, heartbeat->epoch);
+}
+
+/* How many buckets its histogram has, if it has one. */
+static inline unsigned vt_heartbeat_buckets(const struct vt_hot *hot)
+{
+	/* Relaxed: the kind stands still while the slot is in use. */
+	return atomic_load_explicit(&hot->flags, memory_order_relaxed) &
+			       VITALS_COARSE_HISTOGRAM ?
+		       VT_COARSE :
+		       VT_FINE;
+}
+
+int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t timeout_ns,
+			const struct vitals_heartbeat_options *options, uint64_t now_ns,
+			vitals_heartbeat **ret);
+
+int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
+int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
+int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
+void vt_heartbeat_due_fd_close(vitals_heartbeat *heartbeat);
+
+/* A thread's list of what it owns lets go of it. */
+void vt_heartbeat_disown(vitals_heartbeat *heartbeat);
+
+/* Its number among the living of its name, for the thread that shares it. */
+uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat);
+
+/* From now on it is the life of a thread: its tid, and its member's index + 1, 0: none. */
+void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t member);
+
+/* The thread it belongs to has ended without closing it. Async-signal-safe. */
+void vt_heartbeat_die(vitals_heartbeat *heartbeat);
+
+/*
+ * The who of an event: id, thread, tid, flags, name and group of the heartbeat at @index.
+ * Return: false if it is not the one with @gen any more.
+ */
+bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint32_t gen,
+			   struct vitals_event *event);
+
+#endif

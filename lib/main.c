@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "main.h"
+
+#include "cause.h"
+#include "clock.h"
+#include "monitor.h"
+#include "notifier.h"
+#include "options.h"
+#include "thread.h"
+#include "unblock.h"
+
+#include <errno.h>
+
+/* How long the monitor waits for the lock, and how soon it tries again. */
+#define PATIENCE_NS 1000000u
+
+/* The first callback needs somebody to call it, if the monitor is who tells. */
+static void main_caller(vitals_registry *registry)
+{
+	/* Relaxed: started after this look, or never: then finish calls. */
+	if (atomic_load_explicit(&registry->run, memory_order_relaxed) == VT_RUN_RUNNING)
+		(void)vt_notifier_start(registry);
+}
+
+/* What is left over of the last main quitter goes. */
+static void main_reset(vitals_registry *registry, struct vt_main *main,
+		       const struct vitals_quitter_options *options, uint64_t timeout_ns)
+	VT_REQUIRES(registry->lock)
+{
+	struct vt_requests *requests = &main->requests;
+	uint32_t i;
+
+	requests->registry = registry;
+	/* Relaxed, all: the handler comes to know it by vt_signals_add() only. */
+	atomic_store_explicit(&requests->pending, 0, memory_order_relaxed);
+	atomic_store_explicit(&requests->seen, 0, memory_order_relaxed);
+	atomic_store_explicit(&requests->count, 0, memory_order_relaxed);
+	atomic_store_explicit(&requests->expired, 0, memory_order_relaxed);
+	atomic_store_explicit(&requests->delayed, options->ready_off_ns != 0,
+			      memory_order_relaxed);
+	atomic_store_explicit(&main->n_events, 0, memory_order_relaxed);
+	atomic_store_explicit(&main->phase, VT_PHASE_IDLE, memory_order_relaxed);
+	/* Release: who has polled for the one before sees that it is another. */
+	atomic_fetch_add_explicit(&main->generation, 1, memory_order_release);
+	main->timeout_ns = timeout_ns;
+	main->ready_off_ns = options->ready_off_ns;
+	for (i = 0; i < VT_STAGES; i++)
+		atomic_store_explicit(&registry->root->stages[i], 0,
+				      memory_order_release);
+	atomic_fetch_and_explicit(&registry->root->flags, ~VT_ROOT_QUITTING,
+				  memory_order_release);
+	registry->tree->departed = 0;
+	registry->tree->watched = 0;
+	registry->tree->begin = vt_main_begin;
+	registry->tree->caller = main_caller;
+}
+
+static int main_make(vitals_registry *registry, uint64_t timeout_ns,
+		     const struct vitals_quitter_options *options, vitals_quitter **ret)
+	VT_REQUIRES(registry->lock)
+{
+	struct vt_main *main;
+	int r = vt_tree_get(registry);
+
+	if (!r && !registry->main)
+		registry->main =
+			(struct vt_main *)vt_registry_room(registry, sizeof(*main));
+	main = registry->main;
+	if (r || !main)
+		return -ENOMEM;
+	if (main->quitter)
+		return -EEXIST;
+	main->cause = vt_cause_reserve(registry);
+	if (!main->cause)
+		return -ENOMEM;
+	main_reset(registry, main, options, timeout_ns);
+	r = vt_quitter_make(registry, NULL, "main", VITALS_STAGE_QUIT, timeout_ns, ret);
+	if (r) {
+		vt_cause_unref(registry, main->cause);
+		return r;
+	}
+	(*ret)->bits |= VT_NODE_MAIN;
+	main->quitter = *ret;
+	vt_slot_put(&registry->root->main_quitter, (*ret)->index + 1);
+	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_HAS_MAIN,
+				 memory_order_release);
+	return 0;
+}
+
+int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
+			    const struct vitals_quitter_options *options,
+			    vitals_quitter **ret)
+{
+	struct vitals_quitter_options mine;
+	int r;
+
+	if (!ret)
+		return -EINVAL;
+	*ret = NULL;
+	r = vt_options_load(&mine, sizeof(mine), options);
+	if (r)
+		return r;
+	if (!timeout_ns || mine.flags || mine.reserved || mine.stage || mine.timeout_ns)
+		return -EINVAL;
+	r = vt_registry_get(registry, &registry);
+	if (r)
+		return r;
+	/*
+	 * From the first turn on, whoever makes it: events are not looked at in finish
+	 * alone.
+	 */
+	r = vt_monitor_work(registry, &vt_main_work);
+	if (r)
+		return r;
+	vt_lock(&registry->lock);
+	r = main_make(registry, timeout_ns, &mine, ret);
+	vt_unlock(&registry->lock);
+	return r;
+}
+
+/* Gives up being the registry's main quitter. Return: its cause's reserve. */
+static void main_unmake(vitals_registry *registry, vitals_quitter *quitter,
+			struct vt_told *told) VT_REQUIRES(registry->lock)
+{
+	struct vt_main *main = registry->main;
+
+	/*
+	 * What was said to all at once, or has begun, is said to everybody: later nobody
+	 * can.
+	 */
+	if (vt_quitter_told(quitter) || vt_main_phase(main) != VT_PHASE_IDLE) {
+		atomic_store_explicit(&main->requests.expired, 1, memory_order_release);
+		(void)vt_main_turn_at(registry, main, 0, false, vt_clock_now(), told);
+	}
+	vt_cause_unref(registry, main->cause);
+	quitter->bits &= ~VT_NODE_MAIN;
+	main->quitter = NULL;
+	registry->tree->watched = 0;
+	vt_slot_put(&registry->root->main_quitter, 0);
+	atomic_fetch_and_explicit(&registry->root->flags, ~VT_ROOT_HAS_MAIN,
+				  memory_order_release);
+}
+
+bool vt_main_is(vitals_quitter *quitter)
+{
+	bool is;
+
+	vt_lock(&quitter->registry->lock);
+	is = quitter->bits & VT_NODE_MAIN;
+	vt_unlock(&quitter->registry->lock);
+	return is;
+}
+
+vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
+{
+	struct vt_told told = { 0 };
+	vitals_registry *registry;
+	bool main;
+
+	if (!quitter || !vt_registry_current(quitter->registry, quitter->epoch))
+		return NULL;
+	registry = quitter->registry;
+	main = vt_main_is(quitter);
+	if (main) {
+		vt_signals_remove(&registry->main->requests);
+		/* Nobody can put dead ones away any more. */
+		vt_reap(registry);
+		vt_reap_dead(quitter);
+	}
+	(void)vt_registry_ref(registry);
+	vt_lock(&registry->lock);
+	if (main)
+		main_unmake(registry, quitter, &told);
+	quitter->bits |= VT_NODE_FREED;
+	vt_quitter_unref(registry, quitter, &told);
+	vt_tree_unlock(registry, &told);
+	vt_told_done(registry, &told);
+	(void)vt_registry_unref(registry);
+	return NULL;
+}
+
+/* In the monitor's thread, which never waits for a lock that a stuck thread may hold. */
+static uint64_t work_turn(vitals_registry *registry, uint64_t now_ns)
+{
+	struct vt_main *main = registry->main;
+	struct vt_told *told;
+	uint32_t generation;
+	uint64_t bits, wish_ns;
+	bool kicks, calls;
+
+	if (!main)
+		return UINT64_MAX;
+	told = &main->unsettled;
+	generation = atomic_load_explicit(&main->generation, memory_order_acquire);
+	bits = vt_main_look(main);
+	if (!vt_lock_until(&registry->lock, vt_clock_now() + PATIENCE_NS))
+		return now_ns + PATIENCE_NS;
+	if (generation != atomic_load_explicit(&main->generation, memory_order_relaxed))
+		bits = 0; /* of another main quitter's descriptors */
+	vt_told_settle(registry, told);
+	wish_ns = vt_main_turn_at(registry, main, bits, false, now_ns, told);
+	kicks = vt_unblock_kick(registry, told);
+	calls = registry->tree->call_first ||
+		atomic_load_explicit(&registry->tree->n_over, memory_order_relaxed);
+	vt_tree_unlock(registry, told);
+	if (told->first_quitter || told->first_member || told->n_words) {
+		vt_told_deliver(registry, told);
+		kicks = true; /* if not settled here, in the next turn, which is soon */
+		if (vt_lock_until(&registry->lock, vt_clock_now() + PATIENCE_NS)) {
+			vt_told_settle(registry, told);
+			calls |= registry->tree->call_first != 0;
+			vt_tree_unlock(registry, told);
+		}
+	}
+	/* Calling out, and joining, is not for the monitor. */
+	if (calls && registry->notifier)
+		vt_notifier_wake(registry);
+	if (kicks && wish_ns > now_ns + PATIENCE_NS)
+		wish_ns = now_ns + PATIENCE_NS;
+	return wish_ns;
+}
+
+static unsigned work_fds(vitals_registry *registry, struct pollfd *fds, unsigned room)
+{
+	return registry->main ? vt_main_fds(registry->main, fds, NULL, room) : 0;
+}
+
+/*
+ * The turn that follows at once looks at them itself, and at signals: the lowest index
+ * wins.
+ */
+static void work_ready(vitals_registry *registry, const struct pollfd *fds, unsigned n,
+		       uint64_t now_ns)
+{
+	(void)registry;
+	(void)fds;
+	(void)n;
+	(void)now_ns;
+}
+
+const struct vt_monitor_work vt_main_work = { work_turn, work_fds, work_ready };

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Monitor
+ *
+ * The thread that judges. It never calls out to the service and never waits for a lock that a stuck
+ * thread may hold. turn_at(now) does one turn and is what tests call; the thread is a loop round it.
+ */
+
+#ifndef VT_MONITOR_H
+#define VT_MONITOR_H
+
+#include "registry.h"
+
+#include <poll.h>
+#include <signal.h>
+
+/* What main has the monitor do beside judging; all of it in the monitor's thread or a step. */
+struct vt_monitor_work {
+	/* In every turn, after the judging. Return: when it wants the next, UINT64_MAX: no wish. */
+	uint64_t (*turn)(vitals_registry *registry, uint64_t now_ns);
+	/* Descriptors to poll while waiting. Return: how many of @room were filled. */
+	unsigned (*fds)(vitals_registry *registry, struct pollfd *fds, unsigned room);
+	/* They were polled, and some have something. */
+	void (*ready)(vitals_registry *registry, const struct pollfd *fds, unsigned n,
+		      uint64_t now_ns);
+};
+
+/* The room. Return: 0; -ENOMEM. */
+int vt_monitor_make(vitals_registry *registry) VT_REQUIRES(registry->lock);
+
+/* @work is static. Return: 0; -ENOMEM. */
+int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work);
+
+/*
+ * One turn. Return: 0 and when the next is due; -EBUSY if one is under way; -EINVAL if @now_ns is
+ * before the last.
+ */
+int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns);
+
+/* The thread. Return: 0; -EALREADY; -EAGAIN, -EPERM, -ENOMEM. */
+int vt_monitor_start(vitals_registry *registry);
+/* Return: 0, also if it did not run; -EDEADLK from itself. */
+int vt_monitor_stop(vitals_registry *registry);
+
+/* A thread of ours: every signal blocked, a name, a small stack. Return: 0 or a negative errno. */
+int vt_helper_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
+
+#endif

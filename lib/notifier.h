@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Notifier
+ *
+ * The thread that calls out: event callbacks, and the unblock callbacks of threads that the monitor
+ * told to leave. It may be stuck in one of them for ever; nobody waits for it but stop.
+ */
+
+#ifndef VT_NOTIFIER_H
+#define VT_NOTIFIER_H
+
+#include "registry.h"
+
+/* Starts it if it does not run. Return: 0; -EAGAIN, -EPERM, -ENOMEM. */
+int vt_notifier_start(vitals_registry *registry);
+
+/* Starts it again, after a stop or in a forked child, if there is a callback. Return: as start. */
+int vt_notifier_resume(vitals_registry *registry);
+
+/* Waits for the running callback. Return: 0, also if it did not run; -EDEADLK from itself. */
+int vt_notifier_stop(vitals_registry *registry);
+
+/* It has something to do. Async-signal-safe. */
+void vt_notifier_wake(vitals_registry *registry);
+
+#endif

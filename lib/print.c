@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A snapshot as aligned text, for people: by write(2) alone.
+ */
+
+#include "snapshot.h"
+
+#include "text.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define LINE_BYTES 1024
+
+/* Return: 0; the errno of write(2). */
+static int line_write(int fd, struct vt_text *line)
+{
+	size_t done = 0, length = line->length < line->size ? line->length : line->size - 1;
+
+	while (done < length) {
+		ssize_t n = write(fd, line->at + done, length - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static void line_end(struct vt_text *line)
+{
+	/* The newline takes the last byte of a line that is too long. */
+	if (line->length + 2 > line->size)
+		line->length = line->size - 2;
+	line->at[line->length++] = '\n';
+	line->at[line->length] = 0;
+}
+
+static int print_heartbeats(vitals_snapshot *snapshot, int fd)
+{
+	struct vitals_heartbeat_info info;
+	char buffer[LINE_BYTES];
+	struct vt_text line;
+	uint32_t i;
+	int r = 0;
+
+	VITALS_INIT(&info);
+	for (i = 0; r == 0 && vitals_snapshot_heartbeat(snapshot, i, &info) == 0; i++) {
+		vt_text_init(&line, buffer, sizeof(buffer));
+		vt_text_add(&line, "heartbeat ");
+		vt_text_add(&line, info.name);
+		vt_text_pad(&line, 34);
+		vt_text_add(&line, vitals_state_name((int)info.state));
+		vt_text_pad(&line, 43);
+		vt_text_add_duration(&line, info.silence_ns);
+		vt_text_add(&line, " of ");
+		vt_text_add_duration(&line, info.timeout_ns);
+		vt_text_add(&line, ", pulses ");
+		vt_text_add_u64(&line, info.pulses);
+		if (info.tid) {
+			vt_text_add(&line, ", tid ");
+			vt_text_add_u64(&line, info.tid);
+		}
+		line_end(&line);
+		r = line_write(fd, &line);
+	}
+	return r;
+}
+
+static int print_quitters(vitals_snapshot *snapshot, int fd)
+{
+	struct vitals_quitter_info info;
+	char buffer[LINE_BYTES];
+	struct vt_text line;
+	uint32_t i;
+	int r = 0;
+
+	VITALS_INIT(&info);
+	for (i = 0; r == 0 && vitals_snapshot_quitter(snapshot, i, &info) == 0; i++) {
+		vt_text_init(&line, buffer, sizeof(buffer));
+		vt_text_add(&line, "quitter ");
+		vt_text_add(&line, info.path);
+		vt_text_pad(&line, 34);
+		vt_text_add(&line, info.told ? "quitting" : "running");
+		vt_text_pad(&line, 43);
+		vt_text_add(&line, "threads ");
+		vt_text_add_u64(&line, info.threads);
+		if (info.abandoned) {
+			vt_text_add(&line, ", abandoned ");
+			vt_text_add_u64(&line, info.abandoned);
+		}
+		line_end(&line);
+		r = line_write(fd, &line);
+	}
+	return r;
+}
+
+/* "late: main/pool/worker-2 (thread 7, tid 1234, running, told 10.0s ago)" */
+static void thread_line(const struct vitals_thread_info *info, struct vt_text *line)
+{
+	static const char *const states[] = { "not started", "running", "returned", "held" };
+
+	vt_text_add(line, info->late ? "late: " : info->abandoned ? "abandoned: " : "thread ");
+	vt_text_add(line, info->path);
+	vt_text_add(line, " (");
+	vt_text_add(line, info->state == VITALS_THREAD_HOLD ? "hold " : "thread ");
+	vt_text_add_u64(line, info->id);
+	if (info->tid) {
+		vt_text_add(line, ", tid ");
+		vt_text_add_u64(line, info->tid);
+	}
+	vt_text_add(line, ", ");
+	vt_text_add(line, info->state < 4 ? states[info->state] : "unknown");
+	if (info->count > 1) {
+		vt_text_add(line, " ");
+		vt_text_add_u64(line, info->count);
+		vt_text_add(line, " times");
+	}
+	if (info->told_ns) {
+		vt_text_add(line, ", told ");
+		vt_text_add_duration(line, info->told_ns);
+		vt_text_add(line, " ago");
+	}
+	vt_text_add(line, ")");
+}
+
+static int print_threads(vitals_snapshot *snapshot, int fd)
+{
+	struct vitals_thread_info info;
+	char buffer[LINE_BYTES];
+	struct vt_text line;
+	uint32_t i;
+	int r = 0;
+
+	VITALS_INIT(&info);
+	for (i = 0; r == 0 && vitals_snapshot_thread(snapshot, i, &info) == 0; i++) {
+		vt_text_init(&line, buffer, sizeof(buffer));
+		thread_line(&info, &line);
+		line_end(&line);
+		r = line_write(fd, &line);
+	}
+	return r;
+}
+
+int vitals_snapshot_print(vitals_snapshot *snapshot, int fd)
+{
+	int r;
+
+	if (!snapshot)
+		return -EINVAL;
+	if (vt_snapshot_is_late(snapshot))
+		return print_threads(snapshot, fd);
+	r = print_heartbeats(snapshot, fd);
+	if (r == 0)
+		r = print_quitters(snapshot, fd);
+	if (r == 0)
+		r = print_threads(snapshot, fd);
+	return r;
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Quitter
+ *
+ * The nodes of the tree: who is inside whom, the live word of each, what asked it to
+ * quit. Knows neither members' threads nor heartbeats.
+ *
+ * Joining and being told are both decided under the registry's lock, and the answer is in
+ * one word (live), so there is no third case. Asking and waiting take no lock: they read
+ * words and sleep on their low halves.
+ */
+
+#ifndef VT_QUITTER_H
+#define VT_QUITTER_H
+
+#include "registry.h"
+
+/* Bits of a node, guarded by the registry's lock. */
+#define VT_NODE_MAIN 1u  /* the registry's root, until its handle is freed */
+#define VT_NODE_FREED 2u /* its handle is gone; what it holds lives on */
+#define VT_NODE_WEAK 4u  /* has had weak members: somebody to tell when it is empty */
+
+struct vitals_quitter {
+	struct vitals_quitter_head
+		head; /* its own word, first in its slot, and its stage's */
+	vitals_registry *registry;
+	uint32_t index;
+	uint32_t epoch;
+	_Atomic int fd;           /* -1: none */
+	_Atomic uint32_t waiters; /* asleep on its live word */
+	/* guarded by the registry's lock */
+	uint32_t refs;      /* its handle, its children, its members, and whoever looks */
+	uint32_t told_next; /* index + 1: the next that the same request told */
+	uint32_t first_hold; /* index + 1 */
+	uint32_t bits;
+};
+
+_Static_assert(sizeof(struct vitals_quitter) <= VT_RECORD_QUITTER,
+	       "a quitter's record fits");
+
+/* What the tree keeps in the registry. */
+struct vt_tree {
+	_Atomic uint32_t news; /* changes when finish should look again */
+	_Atomic uint32_t
+		joins; /* changes when a thread was joined, or a claim given up */
+	_Atomic uint32_t drains; /* living children of main that drain */
+	_Atomic int wake_fd;     /* what finish polls; -1: none */
+	_Atomic uint32_t n_over; /* threads that have ended and are not joined yet */
+	/* guarded by the registry's lock */
+	uint32_t watched; /* somebody wants to know of every departure */
+	/* index + 1: ended and not joined; and dead ones, until they are put away */
+	uint32_t over_first;
+	uint32_t kick_first;  /* index + 1: told, but still in a condition wait */
+	uint32_t call_first;  /* index + 1: told, callback not run yet */
+	uint32_t n_shutdowns; /* slots in use */
+	/* Members that have ended since main was made, or since one was abandoned. */
+	uint32_t departed;
+	/* How a request to main begins; set by main, called with no lock held. */
+	int (*begin)(vitals_registry *registry, const struct vitals_cause *cause);
+	/* Starts what calls callbacks; the same. */
+	void (*caller)(vitals_registry *registry);
+};
+
+/* How many words are remembered to be woken after the lock is released. */
+#define VT_TOLD_WORDS 16
+
+/*
+ * What is left to do once the lock is released: whom to wake, what to let go of. Nodes
+ * and members in it are pinned until vt_told_settle().
+ */
+struct vt_told {
+	uint32_t first_quitter; /* index + 1 */
+	uint32_t first_member;
+	uint32_t n_words;
+	uint32_t registry_refs;
+	_Atomic uint32_t *words[VT_TOLD_WORDS];
+};
+
+/* Words of slots: guarded by the registry's lock, read by snapshots at any time. */
+static inline uint32_t vt_slot_get(const _Atomic uint32_t *word)
+{
+	/* Relaxed: whoever wrote it did so under the lock that the caller holds. */
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void vt_slot_put(_Atomic uint32_t *word, uint32_t value)
+{
+	/* Release pairs with the acquire loads of those who copy slots: see layout.h. */
+	atomic_store_explicit(word, value, memory_order_release);
+}
+
+static inline void vt_slot_add(_Atomic uint32_t *word, uint32_t value)
+{
+	vt_slot_put(word, vt_slot_get(word) + value);
+}
+
+static inline struct vt_quitter_slot *vt_quitter_slot(const vitals_quitter *quitter)
+{
+	/* The word is the first of its slot. */
+	return (struct vt_quitter_slot *)(uintptr_t)quitter->head.word;
+}
+
+static inline vitals_quitter *vt_quitter_at(const vitals_registry *registry,
+					    uint32_t index)
+{
+	return (vitals_quitter *)vt_record(registry, VT_POOL_QUITTER, index);
+}
+
+/* Its own word or its stage's. */
+bool vt_quitter_told(const vitals_quitter *quitter);
+
+/* The tree's state in the registry, made at first use. Return: 0; -ENOMEM. */
+int vt_tree_get(vitals_registry *registry) VT_REQUIRES(registry->lock);
+
+/*
+ * A node under @parent, NULL: a root, with one reference for its handle. @stage: of a
+ * root's child. Return: 0; -ECANCELED if @parent was told; -ENOMEM.
+ */
+int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const char *name,
+		    uint32_t stage, uint64_t timeout_ns, vitals_quitter **ret)
+	VT_REQUIRES(registry->lock);
+
+static inline void vt_quitter_ref(vitals_registry *registry, vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
+{
+	(void)registry; /* whose lock it is */
+	quitter->refs++;
+}
+
+/* One holder less; the last one unlinks it, and what it alone kept above it. */
+void vt_quitter_unref(vitals_registry *registry, vitals_quitter *quitter,
+		      struct vt_told *told) VT_REQUIRES(registry->lock);
+
+/* Is @quitter @ancestor, or below it? */
+bool vt_quitter_inside(const vitals_registry *registry, const vitals_quitter *quitter,
+		       const vitals_quitter *ancestor) VT_REQUIRES(registry->lock);
+
+/*
+ * The next node of @root's subtree in pre-order, index + 1 in and out, 0: that was the
+ * last. @deeper: also go into @index's children.
+ */
+uint32_t vt_quitter_next(const vitals_registry *registry, const vitals_quitter *root,
+			 uint32_t index, bool deeper) VT_REQUIRES(registry->lock);
+
+static inline uint64_t vt_quitter_live(const vitals_quitter *quitter)
+{
+	/*
+	 * Acquire pairs with the release in live_set(): 0 means that what they did is
+	 * seen.
+	 */
+	return atomic_load_explicit(&vt_quitter_slot(quitter)->live,
+				    memory_order_acquire);
+}
+
+/* What it waits for comes to one more; the caller has seen that it was not told. */
+void vt_quitter_enter(vitals_registry *registry, vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock);
+
+/*
+ * … and to one less. Return: the topmost node that is empty now, whose weak members,
+ * and those of the nodes between, are to be told; NULL: none is.
+ */
+vitals_quitter *vt_quitter_exit(vitals_registry *registry, vitals_quitter *quitter,
+				struct vt_told *told) VT_REQUIRES(registry->lock);
+
+/* Marks one node told, by the cause in @cause (index + 1, 0: not known). */
+void vt_quitter_mark(vitals_registry *registry, vitals_quitter *quitter, uint32_t cause,
+		     uint64_t now_ns) VT_REQUIRES(registry->lock);
+
+/* Whoever sleeps on the node's word has something to look at. */
+void vt_quitter_bump(vitals_registry *registry, vitals_quitter *quitter,
+		     struct vt_told *told) VT_REQUIRES(registry->lock);
+
+/* Remembers a word to be woken. */
+void vt_told_word(struct vt_told *told, _Atomic uint32_t *word);
+
+/* Wakes what is remembered. */
+void vt_told_wake(struct vt_told *told);
+
+/* There is something for finish to look at. Async-signal-safe. */
+void vt_tree_news(struct vt_tree *tree);
+
+/*
+ * Unlocks, then lets go of what @told held of the registry: the last thing that touches
+ * it.
+ */
+void vt_tree_unlock(vitals_registry *registry, struct vt_told *told)
+	VT_RELEASE(registry->lock);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Threads that have ended are joined by others that end, fork or wait, and by the
+ * notifier: never by the monitor, for a join may free the thread's memory, and a stuck
+ * thread may hold the lock of the allocator. The list "over" holds those not joined yet,
+ * and dead ones that were: they stay listed until somebody puts them away.
+ */
+
+#include "thread.h"
+
+#include "clock.h"
+#include "heartbeat.h"
+#include "unblock.h"
+
+#include <errno.h>
+
+/* Between two tries to join a thread that is on its way out. */
+#define TRY_FIRST_NS 20000u
+#define TRY_LAST_NS 1000000u
+
+static void over_unlink(vitals_registry *registry, const vitals_thread *member)
+	VT_REQUIRES(registry->lock)
+{
+	uint32_t *link = &registry->tree->over_first;
+
+	while (*link && *link != member->index + 1)
+		link = &vt_member_at(registry, *link - 1)->over_next;
+	if (*link)
+		*link = member->over_next;
+}
+
+/* Takes it off every list. Return: its heartbeat, the caller's to close and unref. */
+static vitals_heartbeat *put_away(vitals_registry *registry, vitals_thread *member,
+				  struct vt_told *told) VT_REQUIRES(registry->lock)
+{
+	vitals_heartbeat *heartbeat = member->heartbeat;
+
+	member->heartbeat = NULL;
+	over_unlink(registry, member);
+	vt_member_remove(registry, member, told);
+	return heartbeat;
+}
+
+static void heartbeat_drop(vitals_heartbeat *heartbeat)
+{
+	vitals_heartbeat_close(heartbeat);
+	(void)vitals_heartbeat_unref(heartbeat);
+}
+
+/* A claimed member: joins it if it is gone. Return: whether it is. */
+static bool join_try(vitals_registry *registry, vitals_thread *member)
+{
+	bool gone = pthread_tryjoin_np(member->pthread, NULL) == 0;
+	vitals_heartbeat *heartbeat = NULL;
+	struct vt_told told = { 0 };
+
+	vt_lock(&registry->lock);
+	member->bits &= ~VT_MEMBER_CLAIMED;
+	if (gone) {
+		member->bits |= VT_MEMBER_JOINED;
+		/* Relaxed: a hint whether there is somebody to join. */
+		atomic_fetch_sub_explicit(&registry->tree->n_over, 1,
+					  memory_order_relaxed);
+		if (!(member->bits & VT_MEMBER_DEAD))
+			heartbeat = put_away(registry, member, &told);
+	}
+	/* Release: who waits for the claim sees what came of it. */
+	atomic_fetch_add_explicit(&registry->tree->joins, 1, memory_order_release);
+	vt_tree_unlock(registry, &told);
+	heartbeat_drop(heartbeat);
+	return gone;
+}
+
+void vt_reap(vitals_registry *registry)
+{
+	vitals_thread *batch[32];
+	unsigned n = 0, i;
+	uint32_t at;
+
+	/* Relaxed: a hint; who is missed now is joined by the next. */
+	if (!atomic_load_explicit(&registry->tree->n_over, memory_order_relaxed))
+		return;
+	(void)vt_registry_ref(registry);
+	vt_lock(&registry->lock);
+	for (at = registry->tree->over_first; at && n < 32;) {
+		vitals_thread *member = vt_member_at(registry, at - 1);
+
+		at = member->over_next;
+		if (member->bits & (VT_MEMBER_CLAIMED | VT_MEMBER_JOINED))
+			continue;
+		/* Itself, in a destructor after its end, can wait for others only. */
+		if (pthread_equal(member->pthread, pthread_self()))
+			continue;
+		member->bits |= VT_MEMBER_CLAIMED;
+		batch[n++] = member;
+	}
+	vt_unlock(&registry->lock);
+	for (i = 0; i < n; i++)
+		(void)join_try(registry, batch[i]);
+	if (n)
+		vt_futex_wake(&registry->tree->joins, INT32_MAX);
+	(void)vt_registry_unref(registry);
+}
+
+/*
+ * One that has to be joined before a wait for @quitter is over. @ret_claimed: it is the
+ * caller's.
+ */
+static vitals_thread *over_claim(vitals_registry *registry, const vitals_quitter *quitter,
+				 bool *ret_claimed) VT_REQUIRES(registry->lock)
+{
+	vitals_thread *other = NULL;
+	uint32_t at;
+
+	for (at = registry->tree->over_first; at;) {
+		vitals_thread *member = vt_member_at(registry, at - 1);
+		uint32_t flags = vt_slot_get(&member->slot->flags);
+
+		at = member->over_next;
+		if ((member->bits & VT_MEMBER_JOINED) ||
+		    (flags & (VT_MEMBER_ABANDONED | VITALS_THREAD_WEAK)) ||
+		    pthread_equal(member->pthread, pthread_self()) ||
+		    !vt_quitter_inside(registry, member->quitter, quitter))
+			continue;
+		other = member;
+		*ret_claimed = !(member->bits & VT_MEMBER_CLAIMED);
+		if (*ret_claimed) {
+			member->bits |= VT_MEMBER_CLAIMED;
+			break;
+		}
+	}
+	return other;
+}
+
+/* One that is dead, and was told: a wait has seen it. NULL: none. */
+static vitals_thread *dead_find(vitals_registry *registry, const vitals_quitter *quitter,
+				bool told_only) VT_REQUIRES(registry->lock)
+{
+	uint32_t at;
+
+	for (at = registry->tree->over_first; at;) {
+		vitals_thread *member = vt_member_at(registry, at - 1);
+
+		if ((member->bits & VT_MEMBER_JOINED) &&
+		    (!told_only || vt_member_told(member)) &&
+		    vt_quitter_inside(registry, member->quitter, quitter))
+			return member;
+		at = member->over_next;
+	}
+	return NULL;
+}
+
+static void dead_put_away(vitals_quitter *quitter, bool told_only)
+{
+	vitals_registry *registry = quitter->registry;
+	vitals_thread *member;
+
+	for (;;) {
+		vitals_heartbeat *heartbeat = NULL;
+		struct vt_told told = { 0 };
+
+		vt_lock(&registry->lock);
+		member = dead_find(registry, quitter, told_only);
+		if (member)
+			heartbeat = put_away(registry, member, &told);
+		vt_tree_unlock(registry, &told);
+		if (!member)
+			return;
+		heartbeat_drop(heartbeat);
+	}
+}
+
+void vt_reap_dead(vitals_quitter *quitter)
+{
+	dead_put_away(quitter, false);
+}
+
+int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
+{
+	vitals_registry *registry = quitter->registry;
+	uint64_t pause_ns = TRY_FIRST_NS;
+
+	for (;;) {
+		vitals_thread *member;
+		bool claimed = false, gone = false;
+		uint32_t joins;
+		uint64_t now_ns;
+
+		/* Acquire pairs with join_try(). */
+		joins = atomic_load_explicit(&registry->tree->joins,
+					     memory_order_acquire);
+		vt_lock(&registry->lock);
+		member = over_claim(registry, quitter, &claimed);
+		vt_unlock(&registry->lock);
+		if (!member)
+			break;
+		if (claimed) {
+			gone = join_try(registry, member);
+			vt_futex_wake(&registry->tree->joins, INT32_MAX);
+			joins++;
+		}
+		now_ns = vt_clock_now();
+		if (gone) {
+			pause_ns = TRY_FIRST_NS;
+			continue;
+		}
+		if (now_ns >= deadline_ns)
+			return -ETIMEDOUT;
+		/*
+		 * Nothing says when a thread is gone but a join: soon, so try again soon.
+		 */
+		if (pause_ns > deadline_ns - now_ns)
+			pause_ns = deadline_ns - now_ns;
+		(void)vt_futex_wait(&registry->tree->joins, joins, now_ns + pause_ns);
+		pause_ns = pause_ns * 2 < TRY_LAST_NS ? pause_ns * 2 : TRY_LAST_NS;
+	}
+	dead_put_away(quitter, true);
+	return 0;
+}
+
+bool vt_thread_callbacks_run(vitals_registry *registry)
+{
+	bool any;
+
+	if (!registry->tree)
+		return false;
+	any = vt_unblock_calls(registry);
+	vt_reap(registry);
+	return any;
+}
+
+/* The heartbeat of an abandoned one is closed, its name is free. */
+static void abandon_locked(vitals_registry *registry, vitals_thread *member,
+			   uint64_t now_ns, struct vt_told *told)
+	VT_REQUIRES(registry->lock)
+{
+	struct vt_member_slot *slot = member->slot;
+
+	vt_slot_put(&slot->flags, vt_slot_get(&slot->flags) | VT_MEMBER_ABANDONED);
+	vt_slot_add(&vt_quitter_slot(member->quitter)->abandoned, 1);
+	vt_slot_add(&registry->root->totals.abandoned, 1);
+	vt_member_unname(registry, member);
+	vt_member_tell(registry, member, now_ns, told);
+	vt_member_uncount(registry, member, now_ns, told);
+	member->bits &= ~VT_MEMBER_DEAD;
+	/* It has not returned: a replacement may be about to be forked. */
+	registry->tree->departed = 0;
+}
+
+int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id)
+{
+	vitals_heartbeat *heartbeat, *last = NULL;
+	struct vt_told told = { 0 };
+	vitals_registry *registry;
+	vitals_thread *member;
+	int r = 0;
+
+	if (!quitter || !thread_id)
+		return -EINVAL;
+	registry = quitter->registry;
+	if (!vt_registry_current(registry, quitter->epoch))
+		return 0;
+	vt_lock(&registry->lock);
+	member = vt_member_find(registry, quitter, thread_id);
+	if (!member)
+		r = -ESRCH;
+	else if (vt_slot_get(&member->slot->flags) & VT_MEMBER_ABANDONED)
+		r = -EALREADY;
+	if (r) {
+		vt_unlock(&registry->lock);
+		return r;
+	}
+	/*
+	 * The library's reference keeps it while the lock is held; this one, afterwards.
+	 */
+	heartbeat = vitals_heartbeat_ref(member->heartbeat);
+	abandon_locked(registry, member, vt_clock_now(), &told);
+	if (member->bits & VT_MEMBER_JOINED) /* dead and gone: this puts it away */
+		last = put_away(registry, member, &told);
+	vt_unlock(&registry->lock);
+	/* Before anybody is woken: a replacement finds the name free. */
+	heartbeat_drop(heartbeat);
+	(void)vitals_heartbeat_unref(last);
+	vt_told_done(registry, &told);
+	return 0;
+}

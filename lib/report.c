@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "report.h"
+
+#include "clock.h"
+#include "snapshot.h"
+#include "tell.h"
+#include "thread.h"
+#include "unblock.h"
+
+#include <errno.h>
+
+/* How often those in condition waits are kicked by whoever waits for them. */
+#define KICK_NS 1000000u
+
+/* A member as it was under the lock. */
+struct late {
+	uint32_t index;
+	uint32_t gen;
+};
+
+/* What one pass over a subtree has found. */
+struct pass {
+	struct late *lates; /* NULL: count only */
+	uint32_t room;
+	uint32_t n;
+};
+
+static void pass_add(struct pass *pass, vitals_thread *member)
+{
+	struct vt_member_slot *slot = member->slot;
+
+	if (pass->lates && pass->n < pass->room) {
+		pass->lates[pass->n].index = member->index;
+		pass->lates[pass->n].gen = vt_slot_get(&slot->gen);
+		if (vt_member_told(member))
+			vt_slot_put(&slot->flags,
+				    vt_slot_get(&slot->flags) | VT_MEMBER_LATE);
+	}
+	pass->n++;
+}
+
+/* Ended, still running its thread-exit destructors, and waited for. */
+static bool on_its_way_out(const vitals_thread *member)
+{
+	uint32_t flags = vt_slot_get(&member->slot->flags);
+
+	return vt_slot_get(&member->slot->state) == VITALS_THREAD_RETURNED &&
+	       !(member->bits & VT_MEMBER_JOINED) &&
+	       !(flags & (VT_MEMBER_ABANDONED | VITALS_THREAD_WEAK));
+}
+
+/* Those in @quitter itself. Return: how many. */
+static uint32_t pass_node(vitals_registry *registry, const vitals_quitter *quitter,
+			  struct pass *pass) VT_REQUIRES(registry->lock)
+{
+	uint32_t before = pass->n;
+	uint32_t at = vt_slot_get(&vt_quitter_slot(quitter)->first_member);
+
+	while (at) {
+		vitals_thread *member = vt_member_at(registry, at - 1);
+
+		if ((member->bits & VT_MEMBER_COUNTED) || on_its_way_out(member))
+			pass_add(pass, member);
+		at = vt_slot_get(&member->slot->next);
+	}
+	return pass->n - before;
+}
+
+static struct vt_shutdown_slot *shutdown_at(const vitals_registry *registry,
+					    uint32_t index)
+{
+	return (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN, index - 1);
+}
+
+/*
+ * The node's record of how its waits have ended, made with the first. NULL without
+ * memory.
+ */
+static struct vt_shutdown_slot *shutdown_get(vitals_registry *registry,
+					     vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
+{
+	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
+	struct vt_shutdown_slot *ends;
+	uint32_t index;
+
+	if (vt_slot_get(&slot->shutdown))
+		return shutdown_at(registry, vt_slot_get(&slot->shutdown));
+	if (vt_slot_new(registry, VT_POOL_SHUTDOWN, &index))
+		return NULL;
+	ends = shutdown_at(registry, index + 1);
+	vt_slot_put(&ends->shutdowns, 0);
+	vt_slot_put(&ends->timeouts, 0);
+	vt_slot_put(&ends->timed_out_threads, 0);
+	vt_slot_put(&ends->late, 0);
+	vt_slot_put(&ends->timed_out, 0);
+	/* Release, as vt_slot_put(). */
+	atomic_store_explicit(&ends->last_ns, 0, memory_order_release);
+	vt_slot_open(&ends->gen);
+	vt_slot_put(&slot->shutdown, index + 1);
+	registry->tree->n_shutdowns++;
+	return ends;
+}
+
+/* How this wait has ended for one node. */
+static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
+			  uint32_t late, bool timed_out, uint64_t now_ns)
+	VT_REQUIRES(registry->lock)
+{
+	struct vt_shutdown_slot *ends = shutdown_get(registry, quitter);
+	/* Relaxed: written under the lock that is held. */
+	uint64_t told_ns = atomic_load_explicit(&vt_quitter_slot(quitter)->told_ns,
+						memory_order_relaxed);
+
+	if (!ends)
+		return;
+	if (vt_slot_get(&ends->timed_out) != timed_out)
+		vt_slot_add(&registry->root->totals.timed_out,
+			    timed_out ? 1 : UINT32_MAX);
+	vt_slot_put(&ends->timed_out, timed_out);
+	vt_slot_put(&ends->late, late);
+	vt_slot_add(&ends->shutdowns, 1);
+	vt_slot_add(&ends->timeouts, timed_out);
+	vt_slot_add(&ends->timed_out_threads, late);
+	/* Release, as vt_slot_put(). */
+	atomic_store_explicit(&ends->last_ns, now_ns - told_ns, memory_order_release);
+}
+
+/* Nobody in it is late any more: what an earlier wait has found is not repeated. */
+static void shutdown_clear(vitals_registry *registry, const vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
+{
+	uint32_t index = vt_slot_get(&vt_quitter_slot(quitter)->shutdown);
+	struct vt_shutdown_slot *ends;
+
+	if (!index)
+		return;
+	ends = shutdown_at(registry, index);
+	if (vt_slot_get(&ends->timed_out))
+		vt_slot_add(&registry->root->totals.timed_out, UINT32_MAX);
+	vt_slot_put(&ends->timed_out, 0);
+	vt_slot_put(&ends->late, 0);
+}
+
+static void total_add(_Atomic uint64_t *total, uint64_t n)
+{
+	/* Relaxed: a count of its own, changed under the lock. */
+	atomic_fetch_add_explicit(total, n, memory_order_relaxed);
+}
+
+/*
+ * One pass over @quitter's subtree. @notes: writes down, per node, how the wait has
+ * ended.
+ */
+static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
+		      struct pass *pass, bool notes, uint64_t now_ns)
+	VT_REQUIRES(registry->lock)
+{
+	uint32_t at = quitter->index + 1;
+
+	while (at) {
+		vitals_quitter *node = vt_quitter_at(registry, at - 1);
+		uint32_t late = pass_node(registry, node, pass);
+		/* Below an empty node there is nobody, but for who is on its way out. */
+		bool deeper = vt_quitter_live(node) >= VT_LIVE_ONE ||
+			      atomic_load_explicit(&registry->tree->n_over,
+						   memory_order_relaxed) ||
+			      (notes && registry->tree->n_shutdowns);
+
+		if (notes && (late || (node == quitter && pass->room)) &&
+		    vt_tell_marked(node))
+			shutdown_note(registry, node, late, true, now_ns);
+		else if (notes)
+			shutdown_clear(registry, node);
+		at = vt_quitter_next(registry, quitter, at, deeper);
+	}
+}
+
+/* Counts, so that there is room for all; then collects, in the same order. */
+static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts,
+			 uint64_t now_ns)
+{
+	vitals_registry *registry = quitter->registry;
+	struct vt_totals *totals = &registry->root->totals;
+	struct pass count = { 0 };
+
+	vt_lock(&registry->lock);
+	pass_tree(registry, quitter, &count, false, now_ns);
+	vt_unlock(&registry->lock);
+	if (count.n)
+		pass->lates = (struct late *)vt_pages_new(count.n * sizeof(*pass->lates));
+	pass->room = count.n;
+	vt_lock(&registry->lock);
+	pass_tree(registry, quitter, pass, counts, now_ns);
+	if (counts && vt_tell_marked(quitter) && pass->n) {
+		total_add(&totals->shutdowns, 1);
+		total_add(&totals->shutdown_timeouts, 1);
+		total_add(&totals->late_threads, pass->n);
+	}
+	vt_unlock(&registry->lock);
+}
+
+uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
+			vitals_snapshot **late)
+{
+	struct pass pass = { 0 };
+	uint32_t i, n;
+
+	vt_reap(quitter->registry);
+	late_collect(quitter, &pass, counts, now_ns);
+	n = pass.n < pass.room ? pass.n : pass.room;
+	if (late && pass.lates &&
+	    vt_snapshot_late_new(quitter->registry, n, now_ns, late) == 0)
+		for (i = 0; i < n; i++)
+			(void)vt_snapshot_late_add(*late, pass.lates[i].index,
+						   pass.lates[i].gen);
+	if (pass.lates)
+		vt_pages_free(pass.lates, pass.room * sizeof(*pass.lates));
+	return pass.n;
+}
+
+void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
+{
+	vitals_registry *registry = quitter->registry;
+	struct pass none = { 0 };
+
+	if (!vt_tell_marked(quitter))
+		return;
+	vt_lock(&registry->lock);
+	if (registry->tree->n_shutdowns)
+		pass_tree(registry, quitter, &none, true, now_ns);
+	shutdown_note(registry, quitter, 0, false, now_ns);
+	total_add(&registry->root->totals.shutdowns, 1);
+	vt_unlock(&registry->lock);
+}
+
+/* Sleeps until somebody inside leaves; kicks those in condition waits meanwhile. */
+static void wait_once(vitals_quitter *quitter, uint64_t live, uint64_t deadline_ns)
+{
+	vitals_registry *registry = quitter->registry;
+	uint64_t kick_ns = vt_clock_now() + KICK_NS;
+	struct vt_told told = { 0 };
+	bool kicks;
+
+	vt_lock(&registry->lock);
+	kicks = vt_unblock_kick(registry, &told);
+	vt_tree_unlock(registry, &told);
+	/*
+	 * Sequentially consistent: counted before the kernel looks at live, as live_set()
+	 * stores live before it looks at this.
+	 */
+	atomic_fetch_add_explicit(&quitter->waiters, 1, memory_order_seq_cst);
+	(void)vt_futex_wait(vt_futex_low(&vt_quitter_slot(quitter)->live), (uint32_t)live,
+			    kicks && kick_ns < deadline_ns ? kick_ns : deadline_ns);
+	atomic_fetch_sub_explicit(&quitter->waiters, 1, memory_order_relaxed);
+}
+
+int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
+{
+	for (;;) {
+		uint64_t live = vt_quitter_live(quitter);
+
+		if (live < VT_LIVE_ONE)
+			return vt_reap_until(quitter, deadline_ns);
+		if (vt_clock_now() >= deadline_ns)
+			return -ETIMEDOUT;
+		wait_once(quitter, live, deadline_ns);
+	}
+}
+
+int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
+			     vitals_snapshot **late)
+{
+	uint64_t now_ns;
+	int r;
+
+	if (late)
+		*late = NULL;
+	if (!quitter)
+		return -EINVAL;
+	if (!vt_registry_current(quitter->registry, quitter->epoch))
+		return -ECHILD;
+	if (vt_thread_is_inside(quitter))
+		return -EDEADLK;
+	r = vt_report_wait(quitter, vt_clock_after(vt_clock_now(), timeout_ns));
+	now_ns = vt_clock_now();
+	/*
+	 * A look is not a wait: it does not count. Who left in the last moment is not
+	 * late.
+	 */
+	if (r && vt_report_late(quitter, timeout_ns != 0, now_ns, late))
+		return r;
+	vt_report_done(quitter, now_ns);
+	return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What a thread knows of itself: its handle, in thread-local storage, and what it asks of
+ * it.
+ */
+
+#include "thread.h"
+
+#include <errno.h>
+
+static pthread_key_t self_key;
+static pthread_once_t self_once = PTHREAD_ONCE_INIT;
+static int self_error;
+
+/* An adopted thread ends without having left. A forked one has seen to its end itself. */
+static void self_destructor(void *value)
+{
+	vitals_thread *self = (vitals_thread *)value;
+
+	/* Relaxed: written by this thread before. */
+	if (vt_thread_current(self) &&
+	    (vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED))
+		vt_thread_over(self, false, 1);
+}
+
+static void self_key_make(void)
+{
+	self_error = pthread_key_create(&self_key, self_destructor);
+}
+
+int vt_self_ready(void)
+{
+	(void)pthread_once(&self_once, self_key_make);
+	return self_error ? -EAGAIN : 0;
+}
+
+vitals_thread *vitals_thread_self(void)
+{
+	return vt_self_ready() ? NULL : (vitals_thread *)pthread_getspecific(self_key);
+}
+
+bool vt_thread_is_inside(vitals_quitter *quitter)
+{
+	vitals_thread *self = vitals_thread_self();
+	bool inside;
+
+	if (!self || !vt_thread_current(self) || self->registry != quitter->registry)
+		return false;
+	vt_lock(&self->registry->lock);
+	inside = vt_quitter_inside(self->registry, self->quitter, quitter);
+	vt_unlock(&self->registry->lock);
+	return inside;
+}
+
+int vt_self_set(vitals_thread *self)
+{
+	return vt_self_ready() || pthread_setspecific(self_key, self) ? -EAGAIN : 0;
+}
+
+uint64_t vitals_thread_id(const vitals_thread *self)
+{
+	/* Relaxed: it stands still while the thread does. */
+	return self ? atomic_load_explicit(&self->slot->id, memory_order_relaxed) : 0;
+}
+
+vitals_quitter *vitals_thread_quitter(const vitals_thread *self)
+{
+	return self ? self->quitter : NULL;
+}
+
+vitals_heartbeat *vitals_thread_heartbeat(const vitals_thread *self)
+{
+	return self ? self->heartbeat : NULL;
+}
+
+int vitals_thread_go_on(vitals_thread *self)
+{
+	if (!self)
+		return 0;
+	(void)vitals_heartbeat_pulse(self->heartbeat);
+	return vt_thread_current(self) && !vt_member_told(self);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Signals
+ *
+ * The handler: it counts and records what came, stores the quit itself where nothing has
+ * to happen before, and leaves by itself at the third, so that it needs no thread of ours
+ * nor of the host's to be well. One registry owns a signal at a time.
+ */
+
+#ifndef VT_SIGNALS_H
+#define VT_SIGNALS_H
+
+#include "quitter.h"
+
+#define VT_EVENTS 64
+
+/* Two of one kind closer than this are one: terminals and runners send doubles. */
+#define VT_SAME_REQUEST_NS 500000000u
+
+/*
+ * Who sent the first signal of an event; written by the handler before it sets pending.
+ */
+struct vt_sender {
+	_Atomic uint32_t pid;
+	_Atomic uint32_t uid;
+	_Atomic uint64_t at_ns;
+};
+
+/* What the handler leaves for whoever looks next. */
+struct vt_requests {
+	vitals_registry *registry;
+	_Atomic uint64_t pending; /* bits of events that came and were not looked at */
+	_Atomic uint64_t seen;    /* bits of events that ever came */
+	_Atomic uint32_t count;   /* requests by signal since main was made */
+	_Atomic uint32_t expired; /* the second has come: no more time */
+	_Atomic uint32_t delayed; /* readiness goes some time before anybody is told */
+	struct vt_sender senders[VT_EVENTS];
+};
+
+/*
+ * From now on @signo is @event of @requests. Return: 0, also if it is ignored and stays
+ * so; -EEXIST if somebody has asked for it; -EINVAL if it cannot be caught.
+ */
+int vt_signals_add(struct vt_requests *requests, int signo, unsigned event);
+
+/*
+ * Puts back what was there before, for all signals of @requests, and waits for the
+ * handler.
+ */
+void vt_signals_remove(struct vt_requests *requests);
+
+/*
+ * What the handler does, but for leaving. Return: the number of the request, 0: of one
+ * before.
+ */
+uint32_t vt_signals_note_at(struct vt_requests *requests, int signo, unsigned event,
+			    uint32_t pid, uint32_t uid, uint64_t now_ns);
+
+/* "SIGTERM"; NULL if it has no name. */
+const char *vt_signals_name(int signo);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "text.h"
+
+#include "layout.h"
+
+#include <string.h>
+
+#define NAME_BYTES (VT_NAME_WORDS * sizeof(uint64_t))
+
+/* Length of the UTF-8 sequence at @s, 0 if it is not good or a control character. */
+static size_t utf8_length(const unsigned char *s)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	uint32_t code;
+	size_t i;
+
+	if (length == 1)
+		return s[0] >= 0x20 && s[0] != 0x7f;
+	if (!length || s[0] > 0xf4)
+		return 0;
+	code = s[0] & (0xffu >> (length + 1));
+	for (i = 1; i < length; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (s[i] & 0x3fu);
+	}
+	/* Too long a form, surrogates, past the end, and the C1 controls. */
+	if (code < least[length] || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ||
+	    code < 0xa0)
+		return 0;
+	/* Line and paragraph separators end a line; bidi controls turn a terminal's text round. */
+	if ((code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069))
+		return 0;
+	return length;
+}
+
+bool vt_name_good(const char *name)
+{
+	const unsigned char *s = (const unsigned char *)name;
+	size_t total = 0;
+
+	if (!name || !*name)
+		return false;
+	while (*s) {
+		size_t length = utf8_length(s);
+
+		if (!length || *s == '/' || *s == '#')
+			return false;
+		s += length;
+		total += length;
+		if (total >= NAME_BYTES)
+			return false;
+	}
+	return true;
+}
+
+void vt_text_clean(char *to, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t total = 0;
+
+	while (s && *s) {
+		size_t length = utf8_length(s);
+
+		if (total + (length ? length : 1) >= NAME_BYTES)
+			break;
+		if (length)
+			memcpy(to + total, s, length);
+		else
+			to[total] = '?';
+		total += length ? length : 1;
+		s += length ? length : 1;
+	}
+	to[total] = 0;
+}
+
+void vt_name_store(_Atomic uint64_t *words, const char *name)
+{
+	uint64_t copy[VT_NAME_WORDS] = { 0 };
+	size_t i;
+
+	memcpy(copy, name, strnlen(name, NAME_BYTES - 1));
+	/* Release pairs with the acquire in vt_name_load(): see layout.h. */
+	for (i = 0; i < VT_NAME_WORDS; i++)
+		atomic_store_explicit(&words[i], copy[i], memory_order_release);
+}
+
+void vt_name_load(const _Atomic uint64_t *words, char *name)
+{
+	uint64_t copy[VT_NAME_WORDS];
+	size_t i;
+
+	for (i = 0; i < VT_NAME_WORDS; i++)
+		copy[i] = atomic_load_explicit(&words[i], memory_order_acquire);
+	memcpy(name, copy, NAME_BYTES);
+	name[NAME_BYTES - 1] = 0;
+}
+
+bool vt_name_equals(const _Atomic uint64_t *words, const char *name)
+{
+	char mine[NAME_BYTES];
+
+	vt_name_load(words, mine);
+	return strcmp(mine, name) == 0;
+}
+
+void vt_text_init(struct vt_text *text, char *buffer, size_t size)
+{
+	text->at = buffer;
+	text->size = size;
+	text->length = 0;
+	if (size)
+		buffer[0] = 0;
+}
+
+static void text_add_bytes(struct vt_text *text, const char *bytes, size_t n)
+{
+	size_t room = text->length < text->size ? text->size - text->length - 1 : 0;
+	size_t fits = n < room ? n : room;
+
+	if (fits) {
+		memcpy(text->at + text->length, bytes, fits);
+		text->at[text->length + fits] = 0;
+	}
+	text->length += n;
+}
+
+void vt_text_add(struct vt_text *text, const char *string)
+{
+	text_add_bytes(text, string, strlen(string));
+}
+
+void vt_text_add_u64(struct vt_text *text, uint64_t value)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	text_add_bytes(text, digits + i, sizeof(digits) - i);
+}
+
+void vt_text_add_duration(struct vt_text *text, uint64_t ns)
+{
+	static const struct {
+		uint64_t ns;
+		const char *name;
+	} units[] = { { 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" }, { 1, "ns" } };
+	uint64_t thousandths;
+	size_t i = 0;
+
+	while (i < 3 && ns < units[i].ns)
+		i++;
+	vt_text_add_u64(text, ns / units[i].ns);
+	thousandths = units[i].ns == 1 ? 0 : ns % units[i].ns / (units[i].ns / 1000);
+	if (thousandths && ns < 1000 * units[i].ns) {
+		char rest[5] = { '.', (char)('0' + thousandths / 100),
+				 (char)('0' + thousandths / 10 % 10),
+				 (char)('0' + thousandths % 10), 0 };
+
+		text_add_bytes(text, rest, 4);
+	}
+	vt_text_add(text, units[i].name);
+}
+
+void vt_text_pad(struct vt_text *text, size_t column)
+{
+	do
+		text_add_bytes(text, " ", 1);
+	while (text->length < column);
+}
+
+void vt_text_add_shown(struct vt_text *text, const char *name, uint32_t number)
+{
+	vt_text_add(text, name);
+	if (number > 1) {
+		vt_text_add(text, "#");
+		vt_text_add_u64(text, number);
+	}
+}
+
+void vt_path_append(char *path, size_t size, const char *shown)
+{
+	static const char cut[] = "...";
+	size_t old = strlen(path), more = strlen(shown);
+	struct vt_text text;
+	size_t keep;
+
+	vt_text_init(&text, path + old, size - old);
+	if (old + 1 + more < size) {
+		if (old)
+			vt_text_add(&text, "/");
+		vt_text_add(&text, shown);
+		return;
+	}
+	/* Both ends say most: the root, and what it is about. */
+	keep = size - 1 - more - 1 - (sizeof(cut) - 1);
+	keep = keep > old ? old : keep;
+	while (keep && ((unsigned char)path[keep] & 0xc0) == 0x80)
+		keep--;
+	vt_text_init(&text, path + keep, size - keep);
+	vt_text_add(&text, cut);
+	vt_text_add(&text, "/");
+	vt_text_add(&text, shown);
+}

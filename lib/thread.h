@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Thread
+ *
+ * What runs in a member: fork and adopt, the end of a thread by whatever way, who joins
+ * it, and what others may do to it.
+ */
+
+#ifndef VT_THREAD_H
+#define VT_THREAD_H
+
+#include "member.h"
+
+/*
+ * Does its handle speak for this process, rather than for the parent it was forked from?
+ */
+static inline bool vt_thread_current(const vitals_thread *self)
+{
+	return vt_registry_current(self->registry, self->epoch);
+}
+
+/* Can threads know themselves? Return: 0; -EAGAIN without a key. */
+int vt_self_ready(void);
+
+/* The calling thread's handle from now on, NULL: none. Return: 0; -EAGAIN. */
+int vt_self_set(vitals_thread *self);
+
+/* Runs what is to be called for threads that were told, and joins those that are gone. */
+bool vt_thread_callbacks_run(vitals_registry *registry);
+
+/*
+ * A thread has ended: what it says of its quitter, its heartbeat, and who joins it.
+ * @returned: by return from its function, or by leave. In the thread itself.
+ */
+void vt_thread_over(vitals_thread *self, bool returned, int status);
+
+/* Joins threads that have ended and are gone already; waits for none. */
+void vt_reap(vitals_registry *registry);
+
+/*
+ * Joins those inside @quitter that have ended, until @deadline_ns, and puts dead ones
+ * away if it was told. Return: 0; -ETIMEDOUT if one is still running its thread-exit
+ * destructors.
+ */
+int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns);
+
+/* Puts away dead ones inside @quitter, for nobody will be able to any more. */
+void vt_reap_dead(vitals_quitter *quitter);
+
+/* Calling thread is in @quitter or below: waiting for it could never end. */
+bool vt_thread_is_inside(vitals_quitter *quitter);
+
+#endif

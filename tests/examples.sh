@@ -1,0 +1,182 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The seeds' programs: each prints what their text promises, and ends with that status.
+
+set -u
+export LC_ALL=C
+: "${EXAMPLES:=./examples}"
+
+tmp=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill -KILL $pid 2>/dev/null; rm -rf "$tmp"' EXIT
+bad=0
+
+# What was printed, and the status, against what is wanted (on stdin).
+expect() { # WHAT STATUS WANTED-STATUS
+	local what=$1 status=$2 wanted=$3
+
+	cat >"$tmp/wanted"
+	if [ "$status" -ne "$wanted" ]; then
+		echo "FAIL: $what: status $status, not $wanted"
+		cat "$tmp/err"
+	elif ! diff -u --label wanted --label printed "$tmp/wanted" "$tmp/out"; then
+		echo "FAIL: $what: prints something else"
+		cat "$tmp/err"
+	else
+		echo "ok: $what"
+		return
+	fi
+	bad=1
+}
+
+run() { # COMMAND...
+	"$@" >"$tmp/out" 2>"$tmp/err"
+}
+
+# A shell's background jobs ignore SIGINT, and the library leaves an ignored signal ignored.
+start() { # COMMAND...
+	env --default-signal=INT "$@" >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+}
+
+stop() { # SIGNAL; the status is the program's
+	local status i
+
+	kill -"$1" $pid
+	# What does not leave is a failure, not a wait without end.
+	for ((i = 0; i < 3000; i++)); do
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.01
+	done
+	kill -KILL $pid 2>/dev/null
+	wait $pid
+	status=$?
+	pid=
+	return $status
+}
+
+# Until a line has been printed so often; 10 s at most.
+await() { # LINE [TIMES]
+	local i
+
+	for ((i = 0; i < 1000; i++)); do
+		[ "$(grep -cF -- "$1" "$tmp/out")" -ge "${2-1}" ] && return
+		kill -0 $pid 2>/dev/null || break
+		sleep 0.01
+	done
+	echo "FAIL: no '$1' after 10 s"
+	cat "$tmp/out" "$tmp/err"
+	exit 1
+}
+
+# The hang itself. timeout(1) ends it, with 124.
+run timeout 2 "$EXAMPLES/deadlock"
+expect deadlock $? 124 < <(seq 0 10)
+
+run timeout 60 "$EXAMPLES/deadlock-with-heartbeat"
+expect deadlock-with-heartbeat $? 1 < <(
+	seq 0 10
+	echo 'health status false'
+	echo 'monitor is unhealthy'
+)
+
+run timeout 60 "$EXAMPLES/deadlock-recovery"
+expect deadlock-recovery $? 0 < <(seq 0 99)
+[ ! -s "$tmp/err" ] || { echo "FAIL: deadlock-recovery complains:"; cat "$tmp/err"; bad=1; }
+
+# A second of 100 ms. Who is first when all three wake at once is nobody's promise: so the
+# beats are counted apart from the rest.
+beats() { # NAME
+	grep -c "^Heartbeat from '$1'\$" "$tmp/all"
+}
+
+child_quitter() { # WHAT WANTED-STATUS BEATS-OF-B [OPTION]
+	local what=$1 wanted=$2 beats_b=$3 status n
+	shift 3
+
+	start "$EXAMPLES/child-quitter" --second-ms 100 "$@"
+	await "Heartbeat from 'main_heartbeat'" 7
+	stop INT
+	status=$?
+	cp "$tmp/out" "$tmp/all"
+	sed -i '/^Heartbeat from /d' "$tmp/out"
+	expect "$what" $status "$wanted"
+
+	# Told at the fifth second, before or after their own fifth beat.
+	for n in a "$beats_b"; do
+		case $(beats child_heartbeat_$n) in
+		4 | 5) ;;
+		*) echo "FAIL: $what: child_heartbeat_$n beats $(beats child_heartbeat_$n) times"; bad=1 ;;
+		esac
+	done
+}
+
+child_quitter child-quitter 0 b <<'END'
+Received quit from channel 'OS interrupt signal'
+Successfully quit application, all forked threads returned
+END
+
+child_quitter 'child-quitter --stubborn' 1 b --stubborn <<'END'
+Quitter timeout waiting done
+Received quit from channel 'OS interrupt signal'
+Failed to quit application, not all forked threads returned
+Timeout waiting done on quitter 'main/childQuitter' due to the following threads:
+	-  child_heartbeat_b
+END
+
+# Who asks before the shutdown is greeted, who asks during it is told.
+get() { # URL: a GET by the shell alone
+	local port=${1##*:}
+
+	exec 3<>"/dev/tcp/127.0.0.1/$port" || return
+	printf 'GET / HTTP/1.1\r\n\r\n' >&3
+	sed '1,/^\r$/d' <&3
+	exec 3>&-
+}
+
+http_server() { # SIGNAL INDEX TEXT
+	local url status
+
+	start "$EXAMPLES/http-server" --port 0 --second-ms 200
+	await 'Listening on '
+	url=$(sed -n 's/^Listening on //p' "$tmp/out")
+	[ "$(get "$url")" = 'Hello World!' ] || { echo "FAIL: http-server does not greet"; bad=1; }
+	get "$url" >"$tmp/told" &
+	sleep 0.3
+	stop "$1"
+	status=$?
+	wait $!
+	[ "$(cat "$tmp/told")" = 'Server shutting down!' ] ||
+		{ echo "FAIL: http-server does not tell: $(cat "$tmp/told")"; bad=1; }
+	sed -i '/^Listening on /d' "$tmp/out"
+	expect "http-server, $1" $status 0 <<-END
+		Starting service
+		Stopping service
+		Stopped service successfully
+		Received quit from channel '$3' (event $2)
+		Successfully quit application, all forked threads returned
+	END
+}
+
+http_server INT 0 'OS interrupt signal'
+http_server TERM 1 'OS termination signal'
+
+# The port is taken, by a first one: an error of its own.
+start "$EXAMPLES/http-server" --port 0
+await 'Listening on '
+port=$(sed -n 's/^Listening on .*://p' "$tmp/out")
+timeout 60 "$EXAMPLES/http-server" --port "$port" >"$tmp/second" 2>"$tmp/err"
+status=$?
+stop TERM
+mv "$tmp/second" "$tmp/out"
+expect 'http-server, its own error' $status 1 <<'END'
+Starting service
+Server error: Address already in use
+Stopping service
+Stopped service successfully
+Received quit from channel 'Http server error' (event 2)
+Successfully quit application, all forked threads returned
+END
+
+exit $bad
