@@ -5,11 +5,12 @@
  *
  * libmicrohttpd, as little of it as will do: it parses requests and sends answers on
  * sockets it is given. It has no thread, no listening socket and no timeout here; all
- * that is the server's. Its panic function, one for the whole process, is set once: where
- * the library would abort in a call of ours, because a descriptor was closed under it,
- * the call is left and the daemon never touched again; elsewhere it aborts as ever. A
- * host that sets its own is to do so before the first exporter starts, or it gets its
- * aborts back.
+ * that is the server's.
+ *
+ * Its panic function, one for the whole process, is set with every exporter: where the
+ * library would abort in a call of ours, because a descriptor was closed under it, the
+ * call is left and the daemon never touched again; elsewhere it aborts, as it does by
+ * itself. A host that sets one of its own later gets its aborts back, here too.
  *
  * Connections are kept alive, for a scraper or a page that comes every second, but never
  * longer than their time; past half of it an answer says that it is the last, so

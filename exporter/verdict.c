@@ -23,7 +23,8 @@ static void heartbeat_describe(const struct vitals_heartbeat_info *heartbeat,
 	vx_buffer_text(out, heartbeat->name);
 	vx_buffer_string(out, " is ");
 	vx_buffer_string(out, vitals_state_name((int)heartbeat->state));
-	vx_buffer_string(out, ", silent for ");
+	vx_buffer_string(out,
+			 heartbeat->state == VITALS_SILENT ? " for " : ", silent for ");
 	short_seconds(out, heartbeat->silence_ns);
 	vx_buffer_string(out, ", allowed ");
 	short_seconds(out, heartbeat->state == VITALS_STARTING ? heartbeat->start_ns

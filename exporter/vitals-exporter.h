@@ -52,8 +52,8 @@ struct vitals_exporter_options {
  * Threads: any.
  * Return: 0; -EINVAL for a bad address or option; -E2BIG; -EACCES for an address beyond loopback
  * without VITALS_EXPORTER_ANY_ADDRESS, or a port below 1 024; -EADDRINUSE; -EADDRNOTAVAIL; -ENOMEM;
- * -EMFILE; -ENFILE; -EAGAIN if the system gives no thread; -ECANCELED in a forked child. *@ret is
- * NULL after an error.
+ * -EMFILE; -ENFILE; -EAGAIN if the system gives no thread. *@ret is NULL after an error.
+ * In a forked child of a started process it starts afresh, as vitals_start() does.
  */
 VITALS_EXPORT
 int vitals_exporter_start(vitals_registry *registry, const char *address,

@@ -31,7 +31,6 @@ enum vitals_cause_kind {
 	VITALS_CAUSE_THREAD_ENDED = 4,
 	VITALS_CAUSE_THREAD_FAILED = 5,
 	VITALS_CAUSE_ALL_DONE = 6, /* everything has returned by itself */
-	VITALS_CAUSE_ABANDONED = 7,
 };
 
 /**
@@ -212,7 +211,8 @@ int vitals_quitter_must_quit(const vitals_quitter *quitter);
  * Made with the first call, close-on-exec, closed with the quitter; never close it.
  *
  * Threads: any.
- * Return: the descriptor; -EINVAL for NULL; -EMFILE, -ENFILE or -ENOMEM.
+ * Return: the descriptor; -EINVAL for NULL; -ECANCELED in a forked child; -EMFILE, -ENFILE or
+ * -ENOMEM.
  */
 VITALS_EXPORT
 int vitals_quitter_fd(vitals_quitter *quitter);

@@ -116,7 +116,7 @@ int client_is_closed(int fd)
 	return n == 0 || errno == ECONNRESET;
 }
 
-int client_get(const char *address, const char *target)
+struct reply client_ask(const char *address, const char *target)
 {
 	int fd = client_connect(address);
 	struct reply reply;
@@ -125,7 +125,14 @@ int client_get(const char *address, const char *target)
 	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", target);
 	client_send(fd, text);
 	reply = client_receive(fd, 1);
-	reply_free(&reply);
 	close(fd);
+	return reply;
+}
+
+int client_get(const char *address, const char *target)
+{
+	struct reply reply = client_ask(address, target);
+
+	reply_free(&reply);
 	return reply.status;
 }

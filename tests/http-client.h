@@ -37,7 +37,10 @@ void reply_free(struct reply *reply);
 /* Is the connection closed by the other side, within some seconds? */
 int client_is_closed(int fd);
 
-/* Connects, asks with GET, closes; only the status. */
+/* Connects, asks with GET, closes. */
+struct reply client_ask(const char *address, const char *target);
+
+/* The same; only the status. */
 int client_get(const char *address, const char *target);
 
 #endif

@@ -182,6 +182,16 @@ START_TEST(says_why_when_it_fails)
 }
 END_TEST
 
+START_TEST(says_how_long_somebody_is_silent)
+{
+	fake_service();
+	fake.heartbeats[2].state = VITALS_SILENT;
+	get("/readyz");
+	ck_assert_ptr_nonnull(
+		strstr(body.data, ": worker-2 is silent for 12.345 s, allowed 1 s\n"));
+}
+END_TEST
+
 START_TEST(says_that_it_quits_and_why)
 {
 	fake.process.flags |= VITALS_PROCESS_QUITTING;
@@ -276,6 +286,7 @@ int main(void)
 	tcase_add_loop_test(tc, gives_the_verdict_as_status, 0,
 			    sizeof(verdicts) / sizeof(verdicts[0]));
 	tcase_add_test(tc, says_why_when_it_fails);
+	tcase_add_test(tc, says_how_long_somebody_is_silent);
 	tcase_add_test(tc, says_that_it_quits_and_why);
 	tcase_add_test(tc, says_that_nobody_watches);
 	tcase_add_test(tc, knows_the_parts);
