@@ -66,9 +66,8 @@ static const struct vx_member part_members[] = {
 };
 
 static const char *const stages[] = { "quit", "drain", "flush" };
-static const char *const causes[] = { NULL,       "call",         "signal",
-				      "fd",       "thread_ended", "thread_failed",
-				      "all_done" };
+static const char *const causes[] = { NULL,           "call",          "signal",  "fd",
+				      "thread_ended", "thread_failed", "all_done" };
 static const char *const thread_states[] = { "not_started", "running", "returned",
 					     "hold" };
 

@@ -215,9 +215,9 @@ int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
 	vt_unlock(&heartbeat->registry->lock);
 	fd = due_fd_new(heartbeat);
 	/* Release publishes an armed timer; another thread may have been first. */
-	if (fd >= 0 && !atomic_compare_exchange_strong_explicit(&heartbeat->due_fd, &before, fd,
-								memory_order_acq_rel,
-								memory_order_acquire)) {
+	if (fd >= 0 && !atomic_compare_exchange_strong_explicit(
+			       &heartbeat->due_fd, &before, fd, memory_order_acq_rel,
+			       memory_order_acquire)) {
 		(void)close(fd);
 		fd = before;
 	}

@@ -42,26 +42,29 @@ _Atomic uint32_t *vt_changes_word(vitals_registry *registry)
 static struct vt_change *change_at(const vitals_registry *registry, uint32_t index)
 {
 	const struct vt_view *view = &registry->view;
-	uint32_t n = atomic_load_explicit(&view->n_spans[VT_KIND_HOT], memory_order_acquire);
+	uint32_t n =
+		atomic_load_explicit(&view->n_spans[VT_KIND_HOT], memory_order_acquire);
 
 	while (n-- && index < view->spans[VT_KIND_HOT][n].first)
 		continue;
-	return registry->changes->changes[n] ?
-		       &registry->changes->changes[n][index -
-						      view->spans[VT_KIND_HOT][n].first] :
-		       NULL;
+	return registry->changes->changes[n]
+		       ? &registry->changes
+				  ->changes[n][index - view->spans[VT_KIND_HOT][n].first]
+		       : NULL;
 }
 
 struct vt_change *vt_change_of(const vitals_registry *registry, uint32_t code)
 {
-	return code == VT_PAUSE_CODE ? &registry->changes->pause : change_at(registry, code - 1);
+	return code == VT_PAUSE_CODE ? &registry->changes->pause
+				     : change_at(registry, code - 1);
 }
 
 /* In a turn: makes what change_at() found missing. */
 static struct vt_change *change_make(vitals_registry *registry, uint32_t index)
 {
 	const struct vt_view *view = &registry->view;
-	uint32_t n = atomic_load_explicit(&view->n_spans[VT_KIND_HOT], memory_order_acquire);
+	uint32_t n =
+		atomic_load_explicit(&view->n_spans[VT_KIND_HOT], memory_order_acquire);
 	size_t size;
 
 	while (n-- && index < view->spans[VT_KIND_HOT][n].first)
@@ -120,13 +123,14 @@ static void change_append(vitals_registry *registry, uint32_t code)
 		changes->first = code;
 	changes->last = code;
 	/* Relaxed: a number for readers of the region, who look at nothing by it. */
-	atomic_store_explicit(&registry->root->changes, change->number, memory_order_relaxed);
+	atomic_store_explicit(&registry->root->changes, change->number,
+			      memory_order_relaxed);
 	for (i = 0; i < VT_READERS; i++) {
 		struct vitals_events *reader = &changes->readers[i];
 
 		if (reader->registry && (!reader->only || reader->only == code))
-			vt_wakefd_set(atomic_load_explicit(&reader->fd,
-							   memory_order_relaxed));
+			vt_wakefd_set(
+				atomic_load_explicit(&reader->fd, memory_order_relaxed));
 	}
 }
 
@@ -137,14 +141,14 @@ static void changes_wake(vitals_registry *registry)
 	vt_futex_wake(&registry->changes->word, INT_MAX);
 }
 
-static bool changes_lock(vitals_registry *registry) VT_TRY_ACQUIRE(registry->events_lock)
-	VT_UNCHECKED
+static bool changes_lock(vitals_registry *registry)
+	VT_TRY_ACQUIRE(registry->events_lock) VT_UNCHECKED
 {
 	bool *stuck = &registry->changes->stuck;
 
 	/* Once, not for each change: then whoever has it must have let go of it first. */
-	*stuck = *stuck ? !vt_trylock(&registry->events_lock) :
-			  !vt_lock_until(&registry->events_lock,
+	*stuck = *stuck ? !vt_trylock(&registry->events_lock)
+			: !vt_lock_until(&registry->events_lock,
 					 vt_clock_after(vt_clock_now(), READER_WAIT_NS));
 	return !*stuck;
 }
@@ -166,8 +170,9 @@ static bool quiet(int state)
 	return state == VITALS_SILENT || state == VITALS_STUCK;
 }
 
-static void change_publish(vitals_registry *registry, uint32_t index, struct vt_change *change,
-			   const struct vt_verdict *verdict, const struct vt_tick *tick)
+static void change_publish(vitals_registry *registry, uint32_t index,
+			   struct vt_change *change, const struct vt_verdict *verdict,
+			   const struct vt_tick *tick)
 {
 	struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, index);
 	uint64_t since = atomic_load_explicit(&cold->changed_ns, memory_order_relaxed);
@@ -176,9 +181,9 @@ static void change_publish(vitals_registry *registry, uint32_t index, struct vt_
 		return;
 	change_unlink(registry, index + 1);
 	/* A recovery tells the longest silence there was. */
-	change->silence_ns = quiet(change->to) && !quiet((int)verdict->state) ?
-				     change->worst_ns :
-				     verdict->silence_ns;
+	change->silence_ns = quiet(change->to) && !quiet((int)verdict->state)
+				     ? change->worst_ns
+				     : verdict->silence_ns;
 	change->from = change->to;
 	change->to = (int8_t)verdict->state;
 	change->at_ns = tick->at_ns;
@@ -222,7 +227,8 @@ void vt_changes_note(vitals_registry *registry, uint32_t index, uint32_t gen,
 	change_publish(registry, index, change, verdict, tick);
 }
 
-void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick, uint64_t ns)
+void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick,
+			   uint64_t ns)
 {
 	struct vt_change *pause = &registry->changes->pause;
 
@@ -250,4 +256,3 @@ void vt_changes_stop(vitals_registry *registry, bool stopped)
 	vt_unlock(&registry->events_lock);
 	changes_wake(registry);
 }
-

@@ -22,10 +22,10 @@
 struct vitals_events {
 	vitals_registry *registry; /* NULL: not in use */
 	uint32_t epoch;
-	uint32_t only;      /* index + 1 of the one heartbeat; 0: all */
+	uint32_t only; /* index + 1 of the one heartbeat; 0: all */
 	uint32_t only_gen;
-	uint32_t cursor;    /* code of the change read last, 0: before the first */
-	uint64_t position;  /* its number */
+	uint32_t cursor;   /* code of the change read last, 0: before the first */
+	uint64_t position; /* its number */
 	uint64_t lost;
 	_Atomic int fd;
 };
@@ -38,7 +38,7 @@ struct vt_change {
 	uint64_t silence_ns;
 	uint64_t worst_ns; /* the longest silence while it lasts; the monitor's own */
 	uint32_t gen;      /* of the heartbeat's slot */
-	uint32_t prev; /* codes */
+	uint32_t prev;     /* codes */
 	uint32_t next;
 	int8_t from;
 	int8_t to; /* what readers were told last */
@@ -72,7 +72,8 @@ void vt_changes_note(vitals_registry *registry, uint32_t index, uint32_t gen,
 		     const struct vt_verdict *verdict, const struct vt_tick *tick);
 
 /* The process did not run for @ns. */
-void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick, uint64_t ns);
+void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick,
+			   uint64_t ns);
 
 /* Nobody looks any more, or somebody does again. */
 void vt_changes_stop(vitals_registry *registry, bool stopped);

@@ -13,8 +13,8 @@
 #include <string.h>
 
 /* Fills the event from the change and its heartbeat's slot. Return: false if that is gone. */
-static bool event_fill(vitals_registry *registry, uint32_t code, struct vitals_event *event)
-	VT_REQUIRES(registry->events_lock)
+static bool event_fill(vitals_registry *registry, uint32_t code,
+		       struct vitals_event *event) VT_REQUIRES(registry->events_lock)
 {
 	const struct vt_change *change = vt_change_of(registry, code);
 	struct vt_tick tick;
@@ -37,14 +37,15 @@ static bool event_fill(vitals_registry *registry, uint32_t code, struct vitals_e
 
 /* Return: 0; -EAGAIN; -ECANCELED. */
 static int reader_next_locked(vitals_registry *registry, struct vitals_events *reader,
-			      struct vitals_event *event) VT_REQUIRES(registry->events_lock)
+			      struct vitals_event *event)
+	VT_REQUIRES(registry->events_lock)
 {
 	struct vt_changes *changes = registry->changes;
 	uint32_t code;
 
 	for (;;) {
-		code = reader->cursor ? vt_change_of(registry, reader->cursor)->next :
-					changes->first;
+		code = reader->cursor ? vt_change_of(registry, reader->cursor)->next
+				      : changes->first;
 		if (!code)
 			break;
 		reader->cursor = code;
@@ -52,8 +53,9 @@ static int reader_next_locked(vitals_registry *registry, struct vitals_events *r
 		if (vt_change_of(registry, code)->number <= reader->position)
 			continue;
 		reader->position = vt_change_of(registry, code)->number;
-		if (reader->only && (reader->only != code ||
-				     reader->only_gen != vt_change_of(registry, code)->gen))
+		if (reader->only &&
+		    (reader->only != code ||
+		     reader->only_gen != vt_change_of(registry, code)->gen))
 			continue;
 		if (!event_fill(registry, code, event))
 			continue;
@@ -166,7 +168,8 @@ int vitals_events_fd(vitals_events *events)
 	return fd;
 }
 
-int vitals_events_next(vitals_events *events, uint64_t timeout_ns, struct vitals_event *event)
+int vitals_events_next(vitals_events *events, uint64_t timeout_ns,
+		       struct vitals_event *event)
 {
 	struct vitals_event full;
 	uint64_t deadline_ns;
@@ -185,8 +188,8 @@ int vitals_events_next(vitals_events *events, uint64_t timeout_ns, struct vitals
 		r = reader_next(events->registry, events, &full);
 		if (r != -EAGAIN)
 			break;
-		if (!timeout_ns || (deadline_ns != UINT64_MAX &&
-				    vt_clock_now() >= deadline_ns))
+		if (!timeout_ns ||
+		    (deadline_ns != UINT64_MAX && vt_clock_now() >= deadline_ns))
 			return -ETIMEDOUT;
 		(void)vt_futex_wait(&events->registry->changes->word, word, deadline_ns);
 	}

@@ -29,7 +29,8 @@ void vt_futex_wake(_Atomic uint32_t *word, int how_many)
 {
 	int saved = errno;
 
-	(void)syscall(SYS_futex, (void *)(uintptr_t)word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
+	(void)syscall(SYS_futex, (void *)(uintptr_t)word, FUTEX_WAKE_PRIVATE, how_many,
+		      NULL, NULL, 0);
 	errno = saved;
 }
 

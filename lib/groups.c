@@ -41,7 +41,8 @@ static void group_begin(const struct vt_group_slot *slot, uint32_t index,
 }
 
 static void group_add(const struct vt_view *view, uint32_t index,
-		      const struct vitals_heartbeat_info *member, struct vt_group_row *row)
+		      const struct vitals_heartbeat_info *member,
+		      struct vt_group_row *row)
 {
 	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
 	uint64_t counts[VT_COARSE];

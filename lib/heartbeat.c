@@ -120,7 +120,8 @@ static struct vt_intervals *histogram_at(const vitals_registry *registry, uint32
 {
 	/* Both kinds begin with it. */
 	return vt_slot(registry,
-		       flags & VITALS_COARSE_HISTOGRAM ? VT_KIND_COARSE : VT_KIND_FINE, index);
+		       flags & VITALS_COARSE_HISTOGRAM ? VT_KIND_COARSE : VT_KIND_FINE,
+		       index);
 }
 
 /* Return: index + 1 of an empty histogram; 0 if none is wanted; -ENOMEM. */
@@ -171,8 +172,8 @@ static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 	hot = vt_slot(registry, VT_KIND_HOT, index);
 	vt_slot_take(&hot->gen);
 	hot_fill(registry, hot, name, timeout_ns, o, now_ns);
-	cold_fill(vt_slot(registry, VT_KIND_COLD, index), (uint32_t)group, (uint32_t)histogram,
-		  now_ns);
+	cold_fill(vt_slot(registry, VT_KIND_COLD, index), (uint32_t)group,
+		  (uint32_t)histogram, now_ns);
 	if (!vt_names_take(registry, (struct vt_named){ VT_POOL_HEARTBEAT, index })) {
 		vt_slot_free(registry, VT_POOL_HEARTBEAT, index);
 		r = -ENOMEM;
@@ -185,8 +186,8 @@ static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 	heartbeat->head.tick = (const uint64_t *)(uintptr_t)&registry->root->tick.beat;
 	heartbeat->registry = vt_registry_ref(registry);
 	if (histogram)
-		heartbeat->intervals = histogram_at(registry, o->flags,
-						    (uint32_t)histogram - 1);
+		heartbeat->intervals =
+			histogram_at(registry, o->flags, (uint32_t)histogram - 1);
 	heartbeat->index = index;
 	heartbeat->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
 	atomic_store_explicit(&heartbeat->refs, 1, memory_order_relaxed);
@@ -208,9 +209,10 @@ static bool needs_look(vitals_registry *registry, uint64_t timeout_ns)
 	 * A read that is a write: a turn that begins after it sees the slot, and after one that was
 	 * over before it the tick is as that turn left it.
 	 */
-	uint32_t turns = atomic_fetch_add_explicit(&registry->turns, 0, memory_order_acq_rel);
-	uint64_t tick_ns = atomic_load_explicit(&registry->root->tick.tick_ns,
-						memory_order_relaxed);
+	uint32_t turns =
+		atomic_fetch_add_explicit(&registry->turns, 0, memory_order_acq_rel);
+	uint64_t tick_ns =
+		atomic_load_explicit(&registry->root->tick.tick_ns, memory_order_relaxed);
 	uint64_t wants_ns = timeout_ns / VT_TICKS;
 
 	wants_ns = wants_ns < VT_TICK_MIN_NS ? VT_TICK_MIN_NS : wants_ns;
@@ -251,7 +253,8 @@ int vitals_heartbeat_new(vitals_registry *registry, const char *name, uint64_t t
 			 const struct vitals_heartbeat_options *options,
 			 vitals_heartbeat **ret)
 {
-	return vt_heartbeat_new_at(registry, name, timeout_ns, options, vt_clock_now(), ret);
+	return vt_heartbeat_new_at(registry, name, timeout_ns, options, vt_clock_now(),
+				   ret);
 }
 
 vitals_heartbeat *vitals_heartbeat_ref(vitals_heartbeat *heartbeat)
@@ -377,11 +380,13 @@ bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint
 	uint32_t owner;
 
 	event->heartbeat_id = atomic_load_explicit(&hot->id, memory_order_acquire);
-	event->flags = atomic_load_explicit(&hot->flags, memory_order_acquire) & VT_HB_PUBLIC;
+	event->flags = atomic_load_explicit(&hot->flags, memory_order_acquire) &
+		       VT_HB_PUBLIC;
 	event->tid = atomic_load_explicit(&cold->tid, memory_order_acquire);
 	owner = atomic_load_explicit(&cold->member, memory_order_acquire);
 	member = owner ? vt_slot(registry, VT_KIND_MEMBER, owner - 1) : NULL;
-	event->thread_id = member ? atomic_load_explicit(&member->id, memory_order_acquire) : 0;
+	event->thread_id =
+		member ? atomic_load_explicit(&member->id, memory_order_acquire) : 0;
 	vt_name_load(hot->name, name);
 	vt_text_init(&text, event->name, sizeof(event->name));
 	vt_text_add_shown(&text, name,

@@ -23,7 +23,7 @@ struct vitals_heartbeat {
 	_Atomic uint32_t refs;
 	uint32_t index;
 	uint32_t epoch;
-	_Atomic int due_fd; /* -1: none */
+	_Atomic int due_fd;           /* -1: none */
 	vitals_heartbeat *owned_next; /* the owning thread's list, which keeps the slot */
 };
 
@@ -49,9 +49,9 @@ static inline unsigned vt_heartbeat_buckets(const struct vt_hot *hot)
 {
 	/* Relaxed: the kind stands still while the slot is in use. */
 	return atomic_load_explicit(&hot->flags, memory_order_relaxed) &
-			       VITALS_COARSE_HISTOGRAM ?
-		       VT_COARSE :
-		       VT_FINE;
+			       VITALS_COARSE_HISTOGRAM
+		       ? VT_COARSE
+		       : VT_FINE;
 }
 
 int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t timeout_ns,

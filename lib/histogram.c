@@ -6,8 +6,9 @@
 
 /* 2^(i/8), i = 0 … 7, in 63-bit fixed point. */
 static const uint64_t eighths[8] = {
-	0x8000000000000000u, 0x8b95c1e3ea8bd6e6u, 0x9837f0518db8a96fu, 0xa5fed6a9b15138eau,
-	0xb504f333f9de6484u, 0xc5672a115506daddu, 0xd744fccad69d6af4u, 0xeac0c6e7dd24392eu,
+	0x8000000000000000u, 0x8b95c1e3ea8bd6e6u, 0x9837f0518db8a96fu,
+	0xa5fed6a9b15138eau, 0xb504f333f9de6484u, 0xc5672a115506daddu,
+	0xd744fccad69d6af4u, 0xeac0c6e7dd24392eu,
 };
 
 /*
@@ -83,7 +84,8 @@ uint64_t vt_histogram_quantile(const uint64_t *counts, unsigned n, unsigned perm
 	if (i + 1 >= n)
 		return max_ns;
 	/* Half a bucket below the upper bound, in eighths of an octave. */
-	middle = i ? bound_of_eighth(8 / per_octave * i - 4 / per_octave) : bound_of_eighth(0);
+	middle = i ? bound_of_eighth(8 / per_octave * i - 4 / per_octave)
+		   : bound_of_eighth(0);
 	return middle < max_ns ? middle : max_ns;
 }
 
@@ -96,10 +98,9 @@ void vt_intervals_add(struct vt_intervals *intervals, unsigned n, uint64_t ns)
 	if (n == VT_COARSE)
 		bucket = vt_histogram_coarse_of(bucket);
 	atomic_fetch_add_explicit(&vt_counts(intervals)[bucket], 1, memory_order_relaxed);
-	while (ns > max &&
-	       !atomic_compare_exchange_weak_explicit(&intervals->max_ns, &max, ns,
-						      memory_order_relaxed,
-						      memory_order_relaxed))
+	while (ns > max && !atomic_compare_exchange_weak_explicit(
+				   &intervals->max_ns, &max, ns, memory_order_relaxed,
+				   memory_order_relaxed))
 		continue;
 }
 
@@ -116,12 +117,14 @@ bool vt_intervals_pulse_first(struct vt_intervals *intervals, _Atomic uint64_t *
 	atomic_fetch_add_explicit(&intervals->begun, 1, memory_order_acq_rel);
 	first = atomic_exchange_explicit(pulse, now_ns, memory_order_acq_rel) == 0;
 	if (first) {
-		rest = atomic_exchange_explicit(&intervals->rest_ns, 0, memory_order_acq_rel);
+		rest = atomic_exchange_explicit(&intervals->rest_ns, 0,
+						memory_order_acq_rel);
 		if (rest && now_ns > rest)
 			atomic_fetch_add_explicit(&intervals->gaps_ns, now_ns - rest,
 						  memory_order_release);
 		(void)atomic_compare_exchange_strong_explicit(&intervals->first_ns, &none,
-							      now_ns, memory_order_release,
+							      now_ns,
+							      memory_order_release,
 							      memory_order_relaxed);
 	}
 	atomic_fetch_add_explicit(&intervals->done, 1, memory_order_release);
@@ -140,20 +143,22 @@ void vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse)
 		atomic_store_explicit(&intervals->rest_ns, last, memory_order_release);
 }
 
-uint64_t vt_intervals_sum(const struct vt_intervals *intervals, const _Atomic uint64_t *pulse)
+uint64_t vt_intervals_sum(const struct vt_intervals *intervals,
+			  const _Atomic uint64_t *pulse)
 {
 	uint64_t sum = 0;
 	unsigned tries;
 
 	for (tries = 0; tries < 100; tries++) {
-		uint32_t done = atomic_load_explicit(&intervals->done, memory_order_acquire);
-		uint64_t first = atomic_load_explicit(&intervals->first_ns,
-						      memory_order_acquire);
-		uint64_t gaps = atomic_load_explicit(&intervals->gaps_ns,
-						     memory_order_acquire);
+		uint32_t done =
+			atomic_load_explicit(&intervals->done, memory_order_acquire);
+		uint64_t first =
+			atomic_load_explicit(&intervals->first_ns, memory_order_acquire);
+		uint64_t gaps =
+			atomic_load_explicit(&intervals->gaps_ns, memory_order_acquire);
 		uint64_t last = atomic_load_explicit(pulse, memory_order_acquire);
-		uint64_t rest = atomic_load_explicit(&intervals->rest_ns,
-						     memory_order_acquire);
+		uint64_t rest =
+			atomic_load_explicit(&intervals->rest_ns, memory_order_acquire);
 
 		last = last ? last : rest;
 		sum = last > first + gaps ? last - first - gaps : 0;
@@ -165,10 +170,12 @@ uint64_t vt_intervals_sum(const struct vt_intervals *intervals, const _Atomic ui
 }
 
 /* Release: a copy that has any of a fold sees that it was under way; pairs with groups.c. */
-void vt_tally_add(struct vt_tally *tally, unsigned bucket, uint64_t count, uint64_t sum_ns)
+void vt_tally_add(struct vt_tally *tally, unsigned bucket, uint64_t count,
+		  uint64_t sum_ns)
 {
 	if (count)
-		atomic_fetch_add_explicit(&tally->counts[bucket], count, memory_order_release);
+		atomic_fetch_add_explicit(&tally->counts[bucket], count,
+					  memory_order_release);
 	if (sum_ns)
 		atomic_fetch_add_explicit(&tally->sum_ns, sum_ns, memory_order_release);
 }

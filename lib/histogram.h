@@ -53,8 +53,10 @@ bool vt_intervals_pulse_first(struct vt_intervals *intervals, _Atomic uint64_t *
 void vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse);
 
 /* The sum of all intervals; @pulse is the heartbeat's word of that name. */
-uint64_t vt_intervals_sum(const struct vt_intervals *intervals, const _Atomic uint64_t *pulse);
+uint64_t vt_intervals_sum(const struct vt_intervals *intervals,
+			  const _Atomic uint64_t *pulse);
 
-void vt_tally_add(struct vt_tally *tally, unsigned bucket, uint64_t count, uint64_t sum_ns);
+void vt_tally_add(struct vt_tally *tally, unsigned bucket, uint64_t count,
+		  uint64_t sum_ns);
 
 #endif

@@ -50,9 +50,10 @@ uint32_t vt_index_gen(const struct vt_view *view, enum vt_kind kind, uint32_t sl
 	if (!at)
 		return 0;
 	if (kind == VT_KIND_HOT)
-		gen = atomic_load_explicit(&hot->flags, memory_order_acquire) & VT_HB_CLOSED ?
-			      NULL :
-			      &hot->gen;
+		gen = atomic_load_explicit(&hot->flags, memory_order_acquire) &
+				      VT_HB_CLOSED
+			      ? NULL
+			      : &hot->gen;
 	else if (kind == VT_KIND_QUITTER)
 		gen = &((const struct vt_quitter_slot *)at)->gen;
 	else
@@ -153,14 +154,15 @@ int vt_index_worst(const struct vt_view *view, struct vt_index *index)
 		n = atomic_load_explicit(&summary->n_worst, memory_order_acquire);
 		n = n < VT_WORST ? n : VT_WORST;
 		for (i = 0; i < n; i++)
-			index->entries[i] = entry_of(
-				atomic_load_explicit(&summary->worst[i].index,
-						     memory_order_acquire),
-				atomic_load_explicit(&summary->worst[i].gen,
-						     memory_order_acquire));
+			index->entries[i] =
+				entry_of(atomic_load_explicit(&summary->worst[i].index,
+							      memory_order_acquire),
+					 atomic_load_explicit(&summary->worst[i].gen,
+							      memory_order_acquire));
 		index->n = n;
 		if (!(sequence & 1u) &&
-		    atomic_load_explicit(&summary->sequence, memory_order_acquire) == sequence)
+		    atomic_load_explicit(&summary->sequence, memory_order_acquire) ==
+			    sequence)
 			break;
 	}
 	index->built = true;

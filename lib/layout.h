@@ -80,17 +80,19 @@ struct vt_segment {
 
 /* The tick line: written by the monitor only, at every tick, under its sequence number. */
 struct vt_tick_line {
-	_Alignas(128) _Atomic uint64_t beat; /* what a touch stores: the tick's time | VT_BEAT_TICK */
-	_Atomic uint64_t sequence;           /* odd while the rest is being written */
-	_Atomic uint64_t real_ns;            /* CLOCK_REALTIME at the tick */
+	_Alignas(128) _Atomic uint64_t
+		beat; /* what a touch stores: the tick's time | VT_BEAT_TICK */
+	_Atomic uint64_t sequence; /* odd while the rest is being written */
+	_Atomic uint64_t real_ns;  /* CLOCK_REALTIME at the tick */
 	_Atomic uint64_t tick_ns;
-	_Atomic uint64_t before_ns;  /* the tick before this one */
-	_Atomic uint64_t started_ns; /* 0: never */
+	_Atomic uint64_t before_ns;         /* the tick before this one */
+	_Atomic uint64_t started_ns;        /* 0: never */
 	_Atomic uint64_t started_paused_ns; /* the paused total at the start */
 	_Atomic uint64_t paused_ns;
-	_Atomic uint64_t pause_from_ns; /* of the last pause: from here on nothing ran … */
-	_Atomic uint64_t pause_ns;      /* … for so long */
-	_Atomic uint64_t grace_ns;      /* nobody is newly judged silent before this */
+	_Atomic uint64_t
+		pause_from_ns;     /* of the last pause: from here on nothing ran … */
+	_Atomic uint64_t pause_ns; /* … for so long */
+	_Atomic uint64_t grace_ns; /* nobody is newly judged silent before this */
 	_Atomic uint64_t pauses;
 	_Atomic uint64_t turns;
 	_Atomic uint64_t lag_ns;
@@ -140,7 +142,7 @@ struct vt_root {
 	_Alignas(128) _Atomic uint64_t stages[VT_STAGES];
 	_Alignas(128) _Atomic uint64_t changes; /* number of the newest event */
 	_Atomic uint32_t flags;
-	_Atomic uint32_t timeout_scale; /* thousandths */
+	_Atomic uint32_t timeout_scale;  /* thousandths */
 	_Atomic uint32_t used[VT_KINDS]; /* slots ever used are below this */
 	_Atomic uint32_t main_quitter;   /* index + 1 */
 	struct vt_summary summary;
@@ -159,7 +161,8 @@ struct vt_group_slot {
 	struct vt_tally lateness; /* of all members, by how much a pulse was late */
 	_Atomic uint64_t missed;  /* of members that are gone */
 	_Atomic uint64_t stalls;  /* of all members */
-	_Atomic uint32_t folds; /* odd while a member moves from the living to the closed */
+	_Atomic uint32_t
+		folds; /* odd while a member moves from the living to the closed */
 	_Atomic uint32_t reserved;
 };
 
@@ -180,7 +183,7 @@ struct vt_part_slot {
  */
 struct vt_hot {
 	_Alignas(128) _Atomic uint64_t beat; /* when life was last seen, VT_BEAT_... */
-	_Atomic uint64_t pulse;              /* the last pulse; 0: the next has no interval */
+	_Atomic uint64_t pulse; /* the last pulse; 0: the next has no interval */
 	_Atomic uint32_t gen;
 	_Atomic uint32_t flags;
 	_Atomic uint64_t id;
@@ -198,12 +201,12 @@ struct vt_cold {
 	_Atomic uint64_t changed_ns;
 	_Atomic uint64_t change; /* number of its newest event */
 	_Atomic uint64_t stalled_ns;
-	_Atomic uint32_t state; /* the last verdict */
+	_Atomic uint32_t state;    /* the last verdict */
 	_Atomic uint32_t sequence; /* odd while the monitor writes what is above */
 	_Atomic uint32_t stalls;
-	_Atomic uint32_t number; /* the n of "name#n" */
-	_Atomic uint32_t tid;    /* of the owner */
-	_Atomic uint32_t member; /* index + 1 of the owner's record */
+	_Atomic uint32_t number;    /* the n of "name#n" */
+	_Atomic uint32_t tid;       /* of the owner */
+	_Atomic uint32_t member;    /* index + 1 of the owner's record */
 	_Atomic uint32_t histogram; /* index + 1, of the kind its flags say */
 	_Atomic uint32_t group;
 };
@@ -251,7 +254,8 @@ struct vt_quitter_slot {
 	_Atomic uint64_t told_ns;
 	_Atomic uint32_t gen;
 	_Atomic uint32_t number;
-	_Atomic uint32_t parent; /* these: index + 1, 0: none; guarded by the registry's lock */
+	_Atomic uint32_t
+		parent; /* these: index + 1, 0: none; guarded by the registry's lock */
 	_Atomic uint32_t first_child;
 	_Atomic uint32_t next;
 	_Atomic uint32_t prev;
@@ -298,7 +302,8 @@ struct vt_cause_slot {
 	_Atomic uint32_t sender_pid;
 	_Atomic uint32_t sender_uid;
 	_Atomic uint32_t status;
-	_Atomic uint32_t refs; /* quitters that point here; guarded by the registry's lock */
+	_Atomic uint32_t
+		refs; /* quitters that point here; guarded by the registry's lock */
 	_Atomic uint64_t at_ns;
 	_Atomic uint64_t thread_id;
 	_Atomic uint64_t origin_id;

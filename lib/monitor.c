@@ -73,7 +73,8 @@ static uint64_t tick_pause(struct vt_monitor *monitor, uint64_t now_ns, uint64_t
 }
 
 /* The tick line of this turn. Return: how long the process did not run, 0: it did. */
-static uint64_t tick_advance(struct vt_monitor *monitor, uint64_t now_ns, uint64_t real_ns)
+static uint64_t tick_advance(struct vt_monitor *monitor, uint64_t now_ns,
+			     uint64_t real_ns)
 {
 	struct vt_tick *tick = &monitor->tick;
 	uint64_t since, paused = 0;
@@ -106,9 +107,9 @@ static uint64_t rank_of(const struct vt_verdict *verdict)
 						   [VITALS_STUCK] = 3,
 						   [VITALS_DEAD] = 4 };
 
-	return ranks[verdict->state] ?
-		       ranks[verdict->state] << 60 | (verdict->silence_ns >> 4) :
-		       0;
+	return ranks[verdict->state]
+		       ? ranks[verdict->state] << 60 | (verdict->silence_ns >> 4)
+		       : 0;
 }
 
 /* Keeps the list sorted, worst first, and at most VT_WORST long. */
@@ -145,7 +146,8 @@ static void cold_remember(vitals_registry *registry, struct vt_cold *cold,
 	/* Release, all: see layout.h; partner of vt_sign_load(). */
 	atomic_store_explicit(&cold->sequence, sequence + 1, memory_order_release);
 	atomic_store_explicit(&cold->seen, verdict->beat_ns, memory_order_release);
-	atomic_store_explicit(&cold->seen_paused_ns, verdict->paused_ns, memory_order_release);
+	atomic_store_explicit(&cold->seen_paused_ns, verdict->paused_ns,
+			      memory_order_release);
 	atomic_store_explicit(&cold->state, verdict->state, memory_order_release);
 	if (quiet(verdict->state) && !quiet(sign->state)) {
 		group = vt_slot(registry, VT_KIND_GROUP,
@@ -195,7 +197,8 @@ static uint64_t tick_length(uint64_t shortest_ns)
 	return tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
 }
 
-static void look_at_all(vitals_registry *registry, struct vt_tick *tick, struct gathered *g)
+static void look_at_all(vitals_registry *registry, struct vt_tick *tick,
+			struct gathered *g)
 {
 	uint32_t i, n;
 
@@ -221,7 +224,8 @@ static void look_at_all(vitals_registry *registry, struct vt_tick *tick, struct 
 
 static void summary_store(struct vt_summary *summary, const struct gathered *g)
 {
-	uint64_t sequence = atomic_load_explicit(&summary->sequence, memory_order_relaxed);
+	uint64_t sequence =
+		atomic_load_explicit(&summary->sequence, memory_order_relaxed);
 	unsigned i;
 
 	/* Release, all: see layout.h; partner of the snapshot's copy. */

@@ -28,11 +28,11 @@ struct vt_monitor_work {
 
 struct vt_monitor {
 	const struct vt_monitor_work *work; /* guarded by judge */
-	struct vt_tick tick;                /* guarded by judge: the line as it was written last */
-	unsigned late_turns;                /* guarded by judge: pauses in a row */
-	pthread_t thread;                   /* guarded by monitor_control */
-	_Atomic uint32_t tid;               /* the thread's own, 0: it is not there */
-	bool joinable;                      /* guarded by monitor_control */
+	struct vt_tick tick;  /* guarded by judge: the line as it was written last */
+	unsigned late_turns;  /* guarded by judge: pauses in a row */
+	pthread_t thread;     /* guarded by monitor_control */
+	_Atomic uint32_t tid; /* the thread's own, 0: it is not there */
+	bool joinable;        /* guarded by monitor_control */
 };
 
 /* The room. Return: 0; -ENOMEM. */

@@ -93,7 +93,8 @@ static uint32_t names_find(const vitals_registry *registry, const struct place *
 			   uint64_t hash, uint32_t number)
 {
 	const struct vt_names *names = &registry->names;
-	uint32_t code = names->n_buckets ? names->buckets[bucket_of(names, hash, number)] : 0;
+	uint32_t code = names->n_buckets ? names->buckets[bucket_of(names, hash, number)]
+					 : 0;
 
 	while (code) {
 		struct place other = place_of(registry, named_of(code));
@@ -145,7 +146,8 @@ uint32_t vt_names_take(vitals_registry *registry, struct vt_named named)
 	uint32_t first, number = 1;
 
 	/* Chains may be longer than one when there is no memory, but there must be one. */
-	if (names->living >= names->n_buckets && !names_grow(registry) && !names->n_buckets)
+	if (names->living >= names->n_buckets && !names_grow(registry) &&
+	    !names->n_buckets)
 		return 0;
 
 	first = names_find(registry, &place, hash, 1);

@@ -17,7 +17,8 @@ typedef void (*event_fn)(const struct vitals_event *event, void *user);
 struct vt_notifier {
 	pthread_t thread; /* guarded by notifier_control */
 	bool joinable;    /* guarded by notifier_control */
-	uint32_t forks;   /* the registry's when it was started: in a child there is no thread */
+	uint32_t
+		forks; /* the registry's when it was started: in a child there is no thread */
 	_Atomic uint32_t running;
 	_Atomic uint32_t tid; /* the thread's own, 0: it is not there */
 
@@ -26,7 +27,8 @@ struct vt_notifier {
 	void *user;
 	sigset_t mask; /* of whoever asked for the callback */
 	uint32_t calls;
-	_Atomic uint32_t calling; /* number of the call under way, 0: none; a word to wait on */
+	_Atomic uint32_t
+		calling; /* number of the call under way, 0: none; a word to wait on */
 };
 
 void vt_notifier_wake(vitals_registry *registry)
@@ -50,7 +52,8 @@ static event_fn call_begin(vitals_registry *registry, void **ret_user, sigset_t 
 	*ret_mask = notifier->mask;
 	if (fn) {
 		notifier->calls += notifier->calls == UINT32_MAX ? 2 : 1;
-		atomic_store_explicit(&notifier->calling, notifier->calls, memory_order_relaxed);
+		atomic_store_explicit(&notifier->calling, notifier->calls,
+				      memory_order_relaxed);
 	}
 	vt_unlock(&registry->notifier_lock);
 	return fn;
@@ -92,7 +95,8 @@ static void *notifier_run(void *arg)
 	_Atomic uint32_t *word = vt_changes_word(registry);
 
 	/* Relaxed: only this thread itself looks for its own number. */
-	atomic_store_explicit(&registry->notifier->tid, vt_task_self(), memory_order_relaxed);
+	atomic_store_explicit(&registry->notifier->tid, vt_task_self(),
+			      memory_order_relaxed);
 	for (;;) {
 		/* Acquire: what comes after this look, a stop too, changes the word. */
 		uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
@@ -128,7 +132,8 @@ static int notifier_make(vitals_registry *registry)
 	vt_lock(&registry->lock);
 	r = vt_monitor_make(registry);
 	if (r == 0 && !registry->notifier) {
-		registry->notifier = vt_registry_room(registry, sizeof(struct vt_notifier));
+		registry->notifier =
+			vt_registry_room(registry, sizeof(struct vt_notifier));
 		r = registry->notifier ? 0 : -ENOMEM;
 	}
 	vt_unlock(&registry->lock);
@@ -136,7 +141,8 @@ static int notifier_make(vitals_registry *registry)
 }
 
 /* In a forked child the parent's notifier is not there to be stopped or waited for. */
-static void notifier_settle(vitals_registry *registry) VT_REQUIRES(registry->notifier_control)
+static void notifier_settle(vitals_registry *registry)
+	VT_REQUIRES(registry->notifier_control)
 {
 	struct vt_notifier *notifier = registry->notifier;
 	/* Relaxed: it changes only while there is one thread. */
@@ -196,7 +202,8 @@ int vt_notifier_resume(vitals_registry *registry)
 static bool from_callback(const struct vt_notifier *notifier)
 {
 	/* Relaxed: see notifier_run(). */
-	return atomic_load_explicit(&notifier->tid, memory_order_relaxed) == vt_task_self();
+	return atomic_load_explicit(&notifier->tid, memory_order_relaxed) ==
+	       vt_task_self();
 }
 
 int vt_notifier_stop(vitals_registry *registry)
@@ -249,7 +256,8 @@ int vitals_on_event(vitals_registry *registry,
 	before = atomic_load_explicit(&notifier->calling, memory_order_relaxed);
 	vt_unlock(&registry->notifier_lock);
 	/* Acquire pairs with call_end(): what the callback before did is over. */
-	while (before && atomic_load_explicit(&notifier->calling, memory_order_acquire) == before)
+	while (before &&
+	       atomic_load_explicit(&notifier->calling, memory_order_acquire) == before)
 		(void)vt_futex_wait(&notifier->calling, before, UINT64_MAX);
 	return 0;
 }

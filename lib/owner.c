@@ -66,7 +66,8 @@ static int owner_take(vitals_heartbeat *heartbeat)
 
 	if (flags & VT_HB_CLOSED)
 		return -ECANCELED;
-	if (atomic_load_explicit(&cold->tid, memory_order_relaxed) && !(flags & VT_HB_DEAD))
+	if (atomic_load_explicit(&cold->tid, memory_order_relaxed) &&
+	    !(flags & VT_HB_DEAD))
 		return -EBUSY;
 	vt_heartbeat_belong(heartbeat, vt_task_self(), 0);
 	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_release);
@@ -80,7 +81,8 @@ static vitals_heartbeat *owner_prune(vitals_heartbeat *first)
 
 	while ((heartbeat = *at)) {
 		/* Acquire: it is let go of as its last holder left it. */
-		uint32_t refs = atomic_load_explicit(&heartbeat->refs, memory_order_acquire);
+		uint32_t refs =
+			atomic_load_explicit(&heartbeat->refs, memory_order_acquire);
 
 		if (vt_heartbeat_current(heartbeat) && refs & VT_HEARTBEAT_HOLDERS) {
 			at = &heartbeat->owned_next;
@@ -120,7 +122,8 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 	}
 	heartbeat->owned_next = first;
 	/* Relaxed: the caller's own reference already orders everything. */
-	atomic_fetch_add_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER, memory_order_relaxed);
+	atomic_fetch_add_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER,
+				  memory_order_relaxed);
 	(void)pthread_setspecific(key, heartbeat);
 	return 0;
 }

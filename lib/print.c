@@ -16,7 +16,8 @@
 /* Return: 0; the errno of write(2). */
 static int line_write(int fd, struct vt_text *line)
 {
-	size_t done = 0, length = line->length < line->size ? line->length : line->size - 1;
+	size_t done = 0,
+	       length = line->length < line->size ? line->length : line->size - 1;
 
 	while (done < length) {
 		ssize_t n = write(fd, line->at + done, length - done);
@@ -101,9 +102,12 @@ static int print_quitters(vitals_snapshot *snapshot, int fd)
 /* "late: main/pool/worker-2 (thread 7, tid 1234, running, told 10.0s ago)" */
 static void thread_line(const struct vitals_thread_info *info, struct vt_text *line)
 {
-	static const char *const states[] = { "not started", "running", "returned", "held" };
+	static const char *const states[] = { "not started", "running", "returned",
+					      "held" };
 
-	vt_text_add(line, info->late ? "late: " : info->abandoned ? "abandoned: " : "thread ");
+	vt_text_add(line, info->late        ? "late: "
+			  : info->abandoned ? "abandoned: "
+					    : "thread ");
 	vt_text_add(line, info->path);
 	vt_text_add(line, " (");
 	vt_text_add(line, info->state == VITALS_THREAD_HOLD ? "hold " : "thread ");

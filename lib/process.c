@@ -16,8 +16,8 @@ const char *vitals_version(void)
 
 int vitals_has(const char *feature)
 {
-	static const char *const features[] = { "heartbeat", "quitter", "thread", "events",
-						"snapshot" };
+	static const char *const features[] = { "heartbeat", "quitter", "thread",
+						"events", "snapshot" };
 	size_t i;
 
 	if (!feature)
@@ -42,7 +42,8 @@ const char *vitals_state_name(int state)
 static bool off(const vitals_registry *registry)
 {
 	/* Relaxed: written once, when the registry was laid out. */
-	return atomic_load_explicit(&registry->root->flags, memory_order_relaxed) & VT_ROOT_OFF;
+	return atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
+	       VT_ROOT_OFF;
 }
 
 int vitals_start(vitals_registry *registry)
@@ -102,12 +103,13 @@ int vitals_step(vitals_registry *registry, uint64_t now_ns)
 	run = atomic_load_explicit(&registry->run, memory_order_relaxed);
 	if (r == 0 && run != VT_RUN_RUNNING)
 		/* Under the lock, which fork takes. */
-		atomic_store_explicit(&registry->run, VT_RUN_STEPPED, memory_order_release);
+		atomic_store_explicit(&registry->run, VT_RUN_STEPPED,
+				      memory_order_release);
 	vt_unlock(&registry->lock);
 	if (r < 0)
 		return r;
-	return run == VT_RUN_RUNNING ? -EBUSY :
-				       vt_monitor_turn_at(registry, now_ns, &next_ns);
+	return run == VT_RUN_RUNNING ? -EBUSY
+				     : vt_monitor_turn_at(registry, now_ns, &next_ns);
 }
 
 /* Return: the part, made if it is new; NULL if there is no room. */

@@ -36,7 +36,8 @@ static void tree_carried(vitals_registry *registry)
 	uint32_t i, n = vt_view_used(&registry->view, VT_KIND_QUITTER);
 
 	/* Relaxed, all: the child has one thread. */
-	vt_wakefd_renew(atomic_load_explicit(&registry->tree->wake_fd, memory_order_relaxed));
+	vt_wakefd_renew(
+		atomic_load_explicit(&registry->tree->wake_fd, memory_order_relaxed));
 	for (i = 0; i < n; i++) {
 		const struct vt_quitter_slot *slot = slot_at(registry, i + 1);
 		const vitals_quitter *quitter = vt_quitter_at(registry, i);

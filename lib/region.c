@@ -161,7 +161,8 @@ void vt_segment_forget(struct vt_mapping *mapping)
 
 int vt_segment_save(struct vt_mapping *mapping)
 {
-	const _Atomic uint64_t *from = (const _Atomic uint64_t *)(const void *)mapping->segment;
+	const _Atomic uint64_t *from =
+		(const _Atomic uint64_t *)(const void *)mapping->segment;
 	uint64_t *to;
 	size_t i;
 

@@ -29,7 +29,7 @@ struct vt_array_spec {
 struct vt_mapping {
 	struct vt_segment *segment;
 	size_t size;
-	int fd; /* -1: private memory */
+	int fd;      /* -1: private memory */
 	void *saved; /* while the process forks: what it held just before */
 	uint64_t inode;
 	uint64_t device;

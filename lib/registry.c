@@ -32,8 +32,8 @@ static uint32_t scale_parse(const char *text)
 			return 1000;
 		if (fraction)
 			unit /= 10;
-		scale = fraction ? scale + (uint64_t)(*text - '0') * unit :
-				   scale * 10 + (uint64_t)(*text - '0') * 1000;
+		scale = fraction ? scale + (uint64_t)(*text - '0') * unit
+				 : scale * 10 + (uint64_t)(*text - '0') * 1000;
 	}
 	return scale && scale <= 1000000 ? (uint32_t)scale : 1000;
 }
@@ -74,7 +74,8 @@ static int registry_lay_out(vitals_registry *registry) VT_REQUIRES(registry->loc
 	assert(r == 0);
 	registry->n_segments = 1;
 	registry->root = vt_view_root(&registry->view);
-	atomic_store_explicit(&registry->root->tick.beat, VT_BEAT_TICK, memory_order_relaxed);
+	atomic_store_explicit(&registry->root->tick.beat, VT_BEAT_TICK,
+			      memory_order_relaxed);
 	registry_environment(registry);
 	/* Release publishes all of the above to the acquire in vt_registry_ready(). */
 	atomic_store_explicit(&registry->ready, 1, memory_order_release);
@@ -106,8 +107,9 @@ static int registry_make_ready(vitals_registry *registry)
 	if (!vt_registry_ready(registry)) {
 		/* Relaxed: numbers need only differ. */
 		if (!registry->id)
-			registry->id = 1 + atomic_fetch_add_explicit(&registry_ids, 1,
-								     memory_order_relaxed);
+			registry->id =
+				1 + atomic_fetch_add_explicit(&registry_ids, 1,
+							      memory_order_relaxed);
 		r = registry_lay_out(registry);
 	}
 	vt_unlock(&registry->lock);
@@ -135,8 +137,9 @@ vitals_registry *vt_registry_peek(vitals_registry *registry)
 {
 	if (!registry)
 		registry = &default_registry;
-	return vt_registry_ready(registry) && registry_run(registry) != VT_RUN_FORKED ? registry :
-										      NULL;
+	return vt_registry_ready(registry) && registry_run(registry) != VT_RUN_FORKED
+		       ? registry
+		       : NULL;
 }
 
 int vt_registry_renew(vitals_registry *registry)
@@ -196,7 +199,8 @@ static void registry_destroy(vitals_registry *registry)
 	vt_pools_free(registry);
 	for (i = 0; i < registry->n_rooms; i++)
 		vt_pages_free(registry->rooms[i].at, registry->rooms[i].size);
-	vt_pages_free(registry->names.buckets, registry->names.n_buckets * sizeof(uint32_t));
+	vt_pages_free(registry->names.buckets,
+		      registry->names.n_buckets * sizeof(uint32_t));
 	vt_pages_free(registry, sizeof(*registry));
 }
 

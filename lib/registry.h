@@ -49,7 +49,8 @@ enum vt_pool {
  */
 struct vt_link {
 	uint32_t next;
-	uint32_t stamp; /* free: the turn under which it was given back; living: a hint, names.c */
+	uint32_t
+		stamp; /* free: the turn under which it was given back; living: a hint, names.c */
 };
 
 /* Bytes of a private record; what it is, the room that owns it knows, and asserts that it fits. */
@@ -68,7 +69,7 @@ struct vt_pool_state {
 
 /* A chained hash of what has a name, by (scope, name, number): see names.h. */
 struct vt_names {
-	uint32_t *buckets; /* named + 1 */
+	uint32_t *buckets;  /* named + 1 */
 	uint32_t n_buckets; /* a power of two, 0: none yet */
 	uint32_t living;
 };
@@ -86,17 +87,21 @@ struct vitals_registry {
 	struct vt_lock lock;
 	struct vt_lock judge;
 	struct vt_lock events_lock;
-	struct vt_lock monitor_control;  /* start and stop, one at a time; never in a turn */
-	struct vt_lock notifier_control; /* the same of the notifier; never in a callback */
-	struct vt_lock notifier_lock;    /* what it calls; held for no call out */
+	struct vt_lock
+		monitor_control; /* start and stop, one at a time; never in a turn */
+	struct vt_lock
+		notifier_control;     /* the same of the notifier; never in a callback */
+	struct vt_lock notifier_lock; /* what it calls; held for no call out */
 
 	struct vt_view view;
 	struct vt_root *root; /* set once the first segment is there */
 	uint64_t id;
-	_Atomic uint32_t refs;  /* holders of the whole: its maker, and what outlives it */
+	_Atomic uint32_t refs; /* holders of the whole: its maker, and what outlives it */
 	_Atomic uint32_t ready; /* the first segment is there */
-	_Atomic uint32_t epoch; /* changes when a forked child gives up what it inherited */
-	_Atomic uint32_t forks; /* changes in every forked child, where no thread of ours is */
+	_Atomic uint32_t
+		epoch; /* changes when a forked child gives up what it inherited */
+	_Atomic uint32_t
+		forks; /* changes in every forked child, where no thread of ours is */
 	_Atomic uint32_t run;   /* enum vt_run */
 	_Atomic uint32_t turns; /* odd while a turn looks at slots */
 	_Atomic uint64_t ids;   /* last given */
@@ -105,7 +110,8 @@ struct vitals_registry {
 	_Atomic uint32_t wake; /* changes when the monitor has something to do now */
 	bool fork_locked;      /* prepare holds lock */
 	bool fork_saved;       /* and has saved the segments, for the child to keep */
-	_Atomic int wake_fd;   /* what it polls beside the host's descriptors; -1: it waits on wake */
+	_Atomic int
+		wake_fd; /* what it polls beside the host's descriptors; -1: it waits on wake */
 
 	/* guarded by lock */
 	struct vt_mapping segments[VT_SEGMENTS];
@@ -118,7 +124,7 @@ struct vitals_registry {
 	} rooms[VT_ROOMS];
 	uint32_t n_rooms;
 	void (*carried[VT_CARRIED])(vitals_registry *registry); /* NULL: no more */
-	vitals_registry *next; /* fork.c's */
+	vitals_registry *next;                                  /* fork.c's */
 
 	/* What the rooms above keep here; each belongs to the room it is named after. */
 	struct vt_monitor *monitor;
@@ -174,7 +180,8 @@ void vt_slot_free(vitals_registry *registry, enum vt_pool pool, uint32_t index)
 
 void *vt_slot(const vitals_registry *registry, enum vt_kind kind, uint32_t index);
 void *vt_record(const vitals_registry *registry, enum vt_pool pool, uint32_t index);
-struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool, uint32_t index);
+struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
+			uint32_t index);
 
 /*
  * The next use of a free slot begins: whoever knows the last by its gen no longer takes the slot for
@@ -210,7 +217,8 @@ static inline void vt_slot_close(_Atomic uint32_t *gen)
 /*
  * A room's private state: @size zero bytes, kept until the registry goes. Return: NULL without memory.
  */
-void *vt_registry_room(vitals_registry *registry, size_t size) VT_REQUIRES(registry->lock);
+void *vt_registry_room(vitals_registry *registry, size_t size)
+	VT_REQUIRES(registry->lock);
 
 /*
  * In a forked child that keeps the registry @fn is called, to make what a room has there apart from

@@ -58,7 +58,8 @@ static void quitter_cause(const struct vt_view *view, const struct vt_quitter_sl
 	vt_name_load(cause->text, info->cause_text);
 }
 
-static void quitter_shutdown(const struct vt_view *view, const struct vt_quitter_slot *slot,
+static void quitter_shutdown(const struct vt_view *view,
+			     const struct vt_quitter_slot *slot,
 			     struct vitals_quitter_info *info)
 {
 	uint32_t at = LOAD(slot, shutdown);
@@ -76,7 +77,8 @@ static void quitter_shutdown(const struct vt_view *view, const struct vt_quitter
 }
 
 /* Children are counted along their list, which may change meanwhile: no more than there can be. */
-static uint32_t quitter_children(const struct vt_view *view, const struct vt_quitter_slot *slot)
+static uint32_t quitter_children(const struct vt_view *view,
+				 const struct vt_quitter_slot *slot)
 {
 	uint32_t n = 0, most = vt_view_used(view, VT_KIND_QUITTER);
 	uint32_t at = LOAD(slot, first_child);
@@ -139,9 +141,11 @@ bool vt_row_quitter(const struct vt_view *view, uint32_t index,
 }
 
 static void thread_copy(const struct vt_view *view, const struct vt_moment *moment,
-			const struct vt_member_slot *slot, struct vitals_thread_info *info)
+			const struct vt_member_slot *slot,
+			struct vitals_thread_info *info)
 {
-	uint32_t flags = LOAD(slot, flags), in = LOAD(slot, quitter), has = LOAD(slot, heartbeat);
+	uint32_t flags = LOAD(slot, flags), in = LOAD(slot, quitter),
+		 has = LOAD(slot, heartbeat);
 	const struct vt_quitter_slot *quitter;
 	const struct vt_hot *hot;
 	uint64_t told = LOAD(slot, told_ns);
@@ -159,7 +163,8 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	info->late = flags & VT_MEMBER_LATE ? 1 : 0;
 	info->count = LOAD(slot, count);
 	info->since_ns = LOAD(slot, since_ns);
-	info->age_ns = moment->now_ns > info->since_ns ? moment->now_ns - info->since_ns : 0;
+	info->age_ns = moment->now_ns > info->since_ns ? moment->now_ns - info->since_ns
+						       : 0;
 	quitter = in ? vt_view_slot(view, VT_KIND_QUITTER, in - 1) : NULL;
 	if (quitter) {
 		info->quitter_id = LOAD(quitter, id);
@@ -174,8 +179,8 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	vt_path_append(info->path, sizeof(info->path), info->name);
 }
 
-bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment, uint32_t index,
-		   struct vitals_thread_info *info)
+bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment,
+		   uint32_t index, struct vitals_thread_info *info)
 {
 	const struct vt_member_slot *slot = vt_view_slot(view, VT_KIND_MEMBER, index);
 	unsigned tries;

@@ -15,19 +15,23 @@
 
 static const struct vt_intervals *histogram_of(const struct vt_view *view,
 					       const struct vt_hot *hot,
-					       const struct vt_cold *cold, uint32_t *ret_n)
+					       const struct vt_cold *cold,
+					       uint32_t *ret_n)
 {
 	bool coarse = LOAD(hot, flags) & VITALS_COARSE_HISTOGRAM;
 	uint32_t at = LOAD(cold, histogram);
 
 	*ret_n = coarse ? VT_COARSE : VT_FINE;
-	return at ? vt_view_slot(view, coarse ? VT_KIND_COARSE : VT_KIND_FINE, at - 1) : NULL;
+	return at ? vt_view_slot(view, coarse ? VT_KIND_COARSE : VT_KIND_FINE, at - 1)
+		  : NULL;
 }
 
 /* The counts as they stand; both kinds have them behind their intervals. */
-static void counts_load(const struct vt_intervals *intervals, uint32_t n, uint64_t *counts)
+static void counts_load(const struct vt_intervals *intervals, uint32_t n,
+			uint64_t *counts)
 {
-	const _Atomic uint64_t *from = (const _Atomic uint64_t *)(const void *)(intervals + 1);
+	const _Atomic uint64_t *from =
+		(const _Atomic uint64_t *)(const void *)(intervals + 1);
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
@@ -35,7 +39,8 @@ static void counts_load(const struct vt_intervals *intervals, uint32_t n, uint64
 }
 
 static void heartbeat_intervals(const struct vt_view *view, const struct vt_hot *hot,
-				const struct vt_cold *cold, struct vitals_heartbeat_info *info)
+				const struct vt_cold *cold,
+				struct vitals_heartbeat_info *info)
 {
 	const struct vt_intervals *intervals;
 	uint64_t counts[VT_FINE];
@@ -89,9 +94,8 @@ static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *m
 	info->start_ns = sign.start_ns;
 	info->interval_ns = LOAD(hot, interval_ns);
 	info->beat_ns = verdict.beat_ns;
-	info->silence_ns = moment->now_ns > verdict.beat_ns ?
-				   moment->now_ns - verdict.beat_ns :
-				   0;
+	info->silence_ns =
+		moment->now_ns > verdict.beat_ns ? moment->now_ns - verdict.beat_ns : 0;
 	info->changed_ns = LOAD(cold, changed_ns);
 	info->change = LOAD(cold, change);
 	info->stalls = LOAD(cold, stalls);
@@ -105,8 +109,8 @@ static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *m
 		vt_name_load(group->name, info->group_name);
 }
 
-bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment, uint32_t index,
-		      struct vitals_heartbeat_info *info)
+bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment,
+		      uint32_t index, struct vitals_heartbeat_info *info)
 {
 	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
 	const struct vt_cold *cold = vt_view_slot(view, VT_KIND_COLD, index);
@@ -118,15 +122,15 @@ bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment
 		if (!(gen & 1u) || LOAD(hot, flags) & VT_HB_CLOSED)
 			return false;
 		heartbeat_copy(view, moment, hot, cold, info);
-		if (LOAD(hot, gen) == gen && (LOAD(cold, sequence) == sequence ||
-					      tries == TRIES - 1))
+		if (LOAD(hot, gen) == gen &&
+		    (LOAD(cold, sequence) == sequence || tries == TRIES - 1))
 			return info->state != VITALS_CLOSED;
 	}
 	return false;
 }
 
-int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uint64_t *counts,
-		   uint32_t n)
+int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen,
+		   uint64_t *counts, uint32_t n)
 {
 	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
 	const struct vt_cold *cold = vt_view_slot(view, VT_KIND_COLD, index);
@@ -134,7 +138,8 @@ int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uin
 	uint64_t fine[VT_FINE];
 	uint32_t i, has;
 
-	if (!hot || !cold || !(gen & 1u) || LOAD(hot, gen) != gen || LOAD(hot, flags) & VT_HB_CLOSED)
+	if (!hot || !cold || !(gen & 1u) || LOAD(hot, gen) != gen ||
+	    LOAD(hot, flags) & VT_HB_CLOSED)
 		return -ENOENT;
 	intervals = histogram_of(view, hot, cold, &has);
 	if (!intervals)
@@ -152,7 +157,8 @@ int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uin
 	return 0;
 }
 
-bool vt_row_part(const struct vt_view *view, uint32_t index, struct vitals_part_info *info)
+bool vt_row_part(const struct vt_view *view, uint32_t index,
+		 struct vitals_part_info *info)
 {
 	const struct vt_part_slot *slot = vt_view_slot(view, VT_KIND_PART, index);
 
@@ -166,7 +172,8 @@ bool vt_row_part(const struct vt_view *view, uint32_t index, struct vitals_part_
 }
 
 /* The counts by state, as the monitor gathered them. */
-static void process_states(const struct vt_summary *summary, struct vitals_process_info *info)
+static void process_states(const struct vt_summary *summary,
+			   struct vitals_process_info *info)
 {
 	unsigned i, tries;
 
@@ -198,7 +205,8 @@ static void process_tick(const struct vt_moment *moment, struct vitals_process_i
 	info->not_watched_ns = vt_not_watched(tick, moment->now_ns);
 }
 
-static void process_totals(const struct vt_totals *totals, struct vitals_process_info *info)
+static void process_totals(const struct vt_totals *totals,
+			   struct vitals_process_info *info)
 {
 	info->quitters = LOAD(totals, quitters);
 	info->quitters_quitting = LOAD(totals, quitting);
@@ -210,7 +218,8 @@ static void process_totals(const struct vt_totals *totals, struct vitals_process
 	info->late_threads = LOAD(totals, late_threads);
 }
 
-static uint32_t process_flags(uint32_t root, const struct vt_tick *tick, uint64_t not_watched)
+static uint32_t process_flags(uint32_t root, const struct vt_tick *tick,
+			      uint64_t not_watched)
 {
 	uint32_t flags = 0;
 
@@ -242,7 +251,8 @@ void vt_row_process(const struct vt_view *view, const struct vt_moment *moment,
 	info->timeout_scale = LOAD(root, timeout_scale);
 	info->changes = LOAD(root, changes);
 	info->groups = vt_view_used(view, VT_KIND_GROUP);
-	info->flags = process_flags(LOAD(root, flags), &moment->tick, info->not_watched_ns);
+	info->flags =
+		process_flags(LOAD(root, flags), &moment->tick, info->not_watched_ns);
 
 	vt_standing_of(view, &standing);
 	memcpy(standing.critical, info->critical, sizeof(standing.critical));

@@ -20,23 +20,24 @@ struct vt_moment {
 	struct vt_tick tick;
 };
 
-bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment, uint32_t index,
-		      struct vitals_heartbeat_info *info);
+bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment,
+		      uint32_t index, struct vitals_heartbeat_info *info);
 
 /*
  * The counts of the heartbeat that has @gen. Return: its schema; -ENODATA without a histogram;
  * -ENOENT if it is gone.
  */
-int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen, uint64_t *counts,
-		   uint32_t n);
+int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen,
+		   uint64_t *counts, uint32_t n);
 
 bool vt_row_quitter(const struct vt_view *view, uint32_t index,
 		    struct vitals_quitter_info *info);
 
-bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment, uint32_t index,
-		   struct vitals_thread_info *info);
+bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment,
+		   uint32_t index, struct vitals_thread_info *info);
 
-bool vt_row_part(const struct vt_view *view, uint32_t index, struct vitals_part_info *info);
+bool vt_row_part(const struct vt_view *view, uint32_t index,
+		 struct vitals_part_info *info);
 
 /* The process row, but for from_ns and to_ns. */
 void vt_row_process(const struct vt_view *view, const struct vt_moment *moment,

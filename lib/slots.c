@@ -18,18 +18,20 @@ static const struct {
 	uint32_t first;
 } pools[VT_POOLS] = {
 	[VT_POOL_HEARTBEAT] = { VT_KIND_HOT, VT_KIND_COLD, sizeof(struct vt_hot),
-				sizeof(struct vt_cold), VT_RECORD_HEARTBEAT, FIRST_SLOTS },
+				sizeof(struct vt_cold), VT_RECORD_HEARTBEAT,
+				FIRST_SLOTS },
 	[VT_POOL_COARSE] = { VT_KIND_COARSE, VT_KINDS, sizeof(struct vt_coarse), 0, 0,
 			     FIRST_FEW },
-	[VT_POOL_FINE] = { VT_KIND_FINE, VT_KINDS, sizeof(struct vt_fine), 0, 0, FIRST_SLOTS },
-	[VT_POOL_QUITTER] = { VT_KIND_QUITTER, VT_KINDS, sizeof(struct vt_quitter_slot), 0,
-			      VT_RECORD_QUITTER, FIRST_SLOTS },
+	[VT_POOL_FINE] = { VT_KIND_FINE, VT_KINDS, sizeof(struct vt_fine), 0, 0,
+			   FIRST_SLOTS },
+	[VT_POOL_QUITTER] = { VT_KIND_QUITTER, VT_KINDS, sizeof(struct vt_quitter_slot),
+			      0, VT_RECORD_QUITTER, FIRST_SLOTS },
 	[VT_POOL_MEMBER] = { VT_KIND_MEMBER, VT_KINDS, sizeof(struct vt_member_slot), 0,
 			     VT_RECORD_MEMBER, FIRST_SLOTS },
 	[VT_POOL_CAUSE] = { VT_KIND_CAUSE, VT_KINDS, sizeof(struct vt_cause_slot), 0, 0,
 			    FIRST_FEW },
-	[VT_POOL_SHUTDOWN] = { VT_KIND_SHUTDOWN, VT_KINDS, sizeof(struct vt_shutdown_slot), 0, 0,
-			       FIRST_FEW },
+	[VT_POOL_SHUTDOWN] = { VT_KIND_SHUTDOWN, VT_KINDS,
+			       sizeof(struct vt_shutdown_slot), 0, 0, FIRST_FEW },
 };
 
 static size_t record_stride(enum vt_pool pool)
@@ -42,8 +44,8 @@ static uint32_t first_count(const vitals_registry *registry, enum vt_pool pool)
 	bool reserved = pool == VT_POOL_HEARTBEAT || pool == VT_POOL_FINE ||
 			pool == VT_POOL_MEMBER;
 
-	return reserved && registry->reserve > pools[pool].first ? registry->reserve :
-								    pools[pool].first;
+	return reserved && registry->reserve > pools[pool].first ? registry->reserve
+								 : pools[pool].first;
 }
 
 /* The private records of one more span. */
@@ -82,8 +84,8 @@ unsigned vt_pools_specs(const vitals_registry *registry, struct vt_array_spec *s
 	for (pool = 0; pool < VT_POOLS; pool++) {
 		uint32_t count = first_count(registry, pool);
 
-		specs[n++] = (struct vt_array_spec){ pools[pool].kind, pools[pool].stride, 0,
-						     count };
+		specs[n++] = (struct vt_array_spec){ pools[pool].kind, pools[pool].stride,
+						     0, count };
 		if (pools[pool].twin != VT_KINDS)
 			specs[n++] = (struct vt_array_spec){ pools[pool].twin,
 							     pools[pool].twin_stride, 0,
@@ -129,14 +131,16 @@ void *vt_record(const vitals_registry *registry, enum vt_pool pool, uint32_t ind
 	return record_at(registry, pool, index);
 }
 
-struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool, uint32_t index)
+struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
+			uint32_t index)
 {
 	return (struct vt_link *)(void *)(record_at(registry, pool, index) +
 					  pools[pool].record);
 }
 
 /* As many slots again, in a segment of their own. */
-static int pool_grow(vitals_registry *registry, enum vt_pool pool) VT_REQUIRES(registry->lock)
+static int pool_grow(vitals_registry *registry, enum vt_pool pool)
+	VT_REQUIRES(registry->lock)
 {
 	uint32_t first = registry->pools[pool].capacity, count = first;
 	struct vt_array_spec specs[2] = {
@@ -196,7 +200,8 @@ int vt_slot_new(vitals_registry *registry, enum vt_pool pool, uint32_t *ret_inde
 			state->free_last = 0;
 	} else {
 		/* Relaxed: changed under the lock only. */
-		index = atomic_load_explicit(&registry->root->used[kind], memory_order_relaxed);
+		index = atomic_load_explicit(&registry->root->used[kind],
+					     memory_order_relaxed);
 		if (index == state->capacity) {
 			r = pool_grow(registry, pool);
 			if (r < 0)

@@ -44,8 +44,8 @@ static void snapshot_reset(vitals_snapshot *snapshot)
 	snapshot->late_room = 0;
 }
 
-int vt_snapshot_take_at(const struct vt_view *view, vitals_registry *registry, uint64_t now_ns,
-			vitals_snapshot **snapshot)
+int vt_snapshot_take_at(const struct vt_view *view, vitals_registry *registry,
+			uint64_t now_ns, vitals_snapshot **snapshot)
 {
 	vitals_snapshot *s = *snapshot;
 	const struct vt_root *root = vt_view_root(view);
@@ -241,9 +241,10 @@ int vitals_snapshot_thread(vitals_snapshot *snapshot, uint32_t index,
 	if (!record_good(snapshot, info))
 		return -EINVAL;
 	if (snapshot->late)
-		return index < snapshot->n_late ?
-			       vt_record_store(info, &snapshot->late[index], sizeof(row)) :
-			       -ENOENT;
+		return index < snapshot->n_late
+			       ? vt_record_store(info, &snapshot->late[index],
+						 sizeof(row))
+			       : -ENOENT;
 	threads = &snapshot->threads;
 	r = vt_index_build(snapshot->view, VT_KIND_MEMBER, threads);
 	if (r < 0)
@@ -277,7 +278,8 @@ int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t 
 {
 	int r;
 
-	if (!snapshot || !counts || (n != VITALS_BUCKETS_COARSE && n != VITALS_BUCKETS_FINE))
+	if (!snapshot || !counts ||
+	    (n != VITALS_BUCKETS_COARSE && n != VITALS_BUCKETS_FINE))
 		return -EINVAL;
 	r = vt_index_build(snapshot->view, VT_KIND_HOT, &snapshot->heartbeats);
 	if (r < 0)
@@ -311,8 +313,8 @@ int vitals_snapshot_group(vitals_snapshot *snapshot, uint32_t index,
 	return row ? vt_record_store(info, &row->info, sizeof(row->info)) : -ENOENT;
 }
 
-int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index, uint32_t which,
-				  uint64_t *counts)
+int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index,
+				  uint32_t which, uint64_t *counts)
 {
 	const struct vt_group_row *row;
 

@@ -12,8 +12,8 @@
 #include "registry.h"
 
 /* Looks at @view, which outlives the snapshot; @registry is NULL for another process's. */
-int vt_snapshot_take_at(const struct vt_view *view, vitals_registry *registry, uint64_t now_ns,
-			vitals_snapshot **snapshot);
+int vt_snapshot_take_at(const struct vt_view *view, vitals_registry *registry,
+			uint64_t now_ns, vitals_snapshot **snapshot);
 
 /*
  * A snapshot of just the thread rows that are added to it, at most @room. Not from the heap.

@@ -13,7 +13,11 @@
 static size_t utf8_length(const unsigned char *s)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t length = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	size_t length = s[0] < 0x80   ? 1
+			: s[0] < 0xc2 ? 0
+			: s[0] < 0xe0 ? 2
+			: s[0] < 0xf0 ? 3
+				      : 4;
 	uint32_t code;
 	size_t i;
 
@@ -28,8 +32,8 @@ static size_t utf8_length(const unsigned char *s)
 		code = code << 6 | (s[i] & 0x3fu);
 	}
 	/* Too long a form, surrogates, past the end, and the C1 controls. */
-	if (code < least[length] || (code >= 0xd800 && code < 0xe000) || code > 0x10ffff ||
-	    code < 0xa0)
+	if (code < least[length] || (code >= 0xd800 && code < 0xe000) ||
+	    code > 0x10ffff || code < 0xa0)
 		return 0;
 	/* Line and paragraph separators end a line; bidi controls turn a terminal's text round. */
 	if ((code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069))
@@ -150,7 +154,9 @@ void vt_text_add_duration(struct vt_text *text, uint64_t ns)
 	static const struct {
 		uint64_t ns;
 		const char *name;
-	} units[] = { { 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" }, { 1, "ns" } };
+	} units[] = {
+		{ 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" }, { 1, "ns" }
+	};
 	uint64_t thousandths;
 	size_t i = 0;
 

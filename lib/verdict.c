@@ -38,7 +38,8 @@ void vt_tick_load(const struct vt_tick_line *line, struct vt_tick *tick)
 	unsigned tries;
 
 	for (tries = 0; tries < TRIES; tries++) {
-		uint64_t before = atomic_load_explicit(&line->sequence, memory_order_acquire);
+		uint64_t before =
+			atomic_load_explicit(&line->sequence, memory_order_acquire);
 
 		tick_copy(line, tick);
 		if (!(before & 1u) &&
@@ -75,16 +76,19 @@ void vt_tick_store(struct vt_tick_line *line, const struct vt_tick *tick)
 	atomic_store_explicit(&line->sequence, before + 2, memory_order_release);
 }
 
-void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold, struct vt_sign *sign)
+void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold,
+		  struct vt_sign *sign)
 {
 	unsigned tries;
 
-#define COPY(from, field) sign->field = atomic_load_explicit(&from->field, memory_order_acquire)
+#define COPY(from, field)                                                                \
+	sign->field = atomic_load_explicit(&from->field, memory_order_acquire)
 	COPY(hot, timeout_ns);
 	COPY(hot, stuck_ns);
 	COPY(hot, start_ns);
 	for (tries = 0; tries < TRIES; tries++) {
-		uint32_t before = atomic_load_explicit(&cold->sequence, memory_order_acquire);
+		uint32_t before =
+			atomic_load_explicit(&cold->sequence, memory_order_acquire);
 
 		COPY(cold, state);
 		COPY(cold, seen);
@@ -199,14 +203,15 @@ struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tic
 	if (kind == VT_BEAT_STARTING)
 		allowed = sign->start_ns;
 	if (verdict.silence_ns <= allowed) {
-		verdict.state = kind == VT_BEAT_STARTING ? VITALS_STARTING : VITALS_HEALTHY;
+		verdict.state = kind == VT_BEAT_STARTING ? VITALS_STARTING
+							 : VITALS_HEALTHY;
 		return verdict;
 	}
 	/* After a pause everybody has a tick to beat before a new verdict falls. */
 	if (now_ns < tick->grace_ns) {
 		if (verdict.state != VITALS_SILENT && verdict.state != VITALS_STUCK)
-			verdict.state = kind == VT_BEAT_STARTING ? VITALS_STARTING :
-								   VITALS_HEALTHY;
+			verdict.state = kind == VT_BEAT_STARTING ? VITALS_STARTING
+								 : VITALS_HEALTHY;
 		return verdict;
 	}
 	allowed = allowed > sign->stuck_ns ? allowed : sign->stuck_ns;
@@ -228,8 +233,8 @@ void vt_standing_of(const struct vt_view *view, struct vt_standing *standing)
 	for (i = 0; i < standing->parts; i++) {
 		const struct vt_part_slot *part = vt_view_slot(view, VT_KIND_PART, i);
 
-		standing->parts_ready += atomic_load_explicit(&part->ready,
-							      memory_order_acquire) == 1;
+		standing->parts_ready +=
+			atomic_load_explicit(&part->ready, memory_order_acquire) == 1;
 	}
 }
 
@@ -251,16 +256,16 @@ uint32_t vt_standing_health(const struct vt_standing *standing)
 
 bool vt_standing_live(const struct vt_standing *standing)
 {
-	return standing->off || (!standing->critical[VITALS_STUCK] &&
-				 !standing->critical[VITALS_DEAD] &&
-				 standing->not_watched_ns <= GONE_NS);
+	return standing->off ||
+	       (!standing->critical[VITALS_STUCK] && !standing->critical[VITALS_DEAD] &&
+		standing->not_watched_ns <= GONE_NS);
 }
 
 bool vt_standing_ready(const struct vt_standing *standing)
 {
 	if (standing->quitting || standing->parts_ready < standing->parts)
 		return false;
-	return standing->off || (!bad(standing->critical) &&
-				 !standing->critical[VITALS_STARTING] &&
-				 !standing->not_watched_ns);
+	return standing->off ||
+	       (!bad(standing->critical) && !standing->critical[VITALS_STARTING] &&
+		!standing->not_watched_ns);
 }

@@ -47,16 +47,17 @@ struct vt_sign {
 };
 
 struct vt_verdict {
-	uint32_t state; /* enum vitals_state */
-	uint64_t beat_ns; /* the newest sign of life, from any thread */
+	uint32_t state;      /* enum vitals_state */
+	uint64_t beat_ns;    /* the newest sign of life, from any thread */
 	uint64_t silence_ns; /* since then, or since the start, that the process ran */
-	uint64_t paused_ns; /* the paused total that goes with beat_ns */
+	uint64_t paused_ns;  /* the paused total that goes with beat_ns */
 };
 
 void vt_tick_load(const struct vt_tick_line *line, struct vt_tick *tick);
 void vt_tick_store(struct vt_tick_line *line, const struct vt_tick *tick);
 
-void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold, struct vt_sign *sign);
+void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold,
+		  struct vt_sign *sign);
 
 /* Nobody has looked since this long ago, while somebody was meant to; 0: watched, or by intent. */
 uint64_t vt_not_watched(const struct vt_tick *tick, uint64_t now_ns);

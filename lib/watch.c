@@ -20,7 +20,8 @@
 static bool running(const vitals_registry *registry)
 {
 	/* Acquire pairs with the store that stops. */
-	return atomic_load_explicit(&registry->run, memory_order_acquire) == VT_RUN_RUNNING;
+	return atomic_load_explicit(&registry->run, memory_order_acquire) ==
+	       VT_RUN_RUNNING;
 }
 
 /* Descriptors of the host's are polled together with one that wakes; made when first needed. */
@@ -54,11 +55,13 @@ static void *monitor_run(void *arg)
 	struct pollfd fds[FDS_MAX];
 
 	/* Relaxed: only this thread itself looks for its own number. */
-	atomic_store_explicit(&registry->monitor->tid, vt_task_self(), memory_order_relaxed);
+	atomic_store_explicit(&registry->monitor->tid, vt_task_self(),
+			      memory_order_relaxed);
 	for (;;) {
 		const struct vt_monitor_work *work;
 		/* Acquire: what is asked for after this look, a stop too, changes the word. */
-		uint32_t wake = atomic_load_explicit(&registry->wake, memory_order_acquire);
+		uint32_t wake =
+			atomic_load_explicit(&registry->wake, memory_order_acquire);
 		uint64_t now_ns = vt_clock_now(), next_ns = now_ns + VT_TICK_MIN_NS;
 		unsigned n = 0;
 
@@ -156,7 +159,8 @@ int vt_monitor_stop(vitals_registry *registry)
 	vt_lock(&registry->monitor_control);
 	if (running(registry)) {
 		/* Release pairs with the acquire in running(). */
-		atomic_store_explicit(&registry->run, VT_RUN_STOPPED, memory_order_release);
+		atomic_store_explicit(&registry->run, VT_RUN_STOPPED,
+				      memory_order_release);
 		vt_registry_wake(registry);
 	}
 	if (monitor->joinable) {

@@ -32,7 +32,8 @@ static vitals_heartbeat *heartbeat_made(const char *name)
 {
 	vitals_heartbeat *heartbeat;
 
-	ck_assert_int_eq(vt_heartbeat_new_at(registry, name, T, NULL, now, &heartbeat), 0);
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, name, T, NULL, now, &heartbeat),
+			 0);
 	return heartbeat;
 }
 

@@ -30,7 +30,8 @@ static vitals_heartbeat *heartbeat_made(const char *name)
 {
 	vitals_heartbeat *heartbeat;
 
-	ck_assert_int_eq(vt_heartbeat_new_at(registry, name, T, NULL, now, &heartbeat), 0);
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, name, T, NULL, now, &heartbeat),
+			 0);
 	return heartbeat;
 }
 
@@ -52,7 +53,8 @@ static struct vitals_heartbeat_info row(uint32_t index)
 	int r;
 
 	VITALS_INIT(&info);
-	ck_assert_int_eq(vt_snapshot_take_at(&registry->view, registry, now, &snapshot), 0);
+	ck_assert_int_eq(vt_snapshot_take_at(&registry->view, registry, now, &snapshot),
+			 0);
 	r = vitals_snapshot_heartbeat(snapshot, index, &info);
 	info.state = r == 0 ? info.state : 99;
 	snapshot = vitals_snapshot_free(snapshot);
@@ -130,7 +132,8 @@ START_TEST(counts_intervals_and_their_exact_sum_without_the_idle_time)
 	unsigned i;
 
 	for (i = 0; i <= 10; i++)
-		ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now + i * VITALS_MS(10)), 0);
+		ck_assert_int_eq(
+			vt_heartbeat_pulse_at(heartbeat, now + i * VITALS_MS(10)), 0);
 	now += VITALS_S(1);
 	ck_assert_int_eq(vt_heartbeat_idle_at(heartbeat, now), 0);
 	info = row(0);
@@ -138,7 +141,8 @@ START_TEST(counts_intervals_and_their_exact_sum_without_the_idle_time)
 	ck_assert_uint_eq(info.sum_ns, VITALS_MS(100));
 	now += VITALS_S(5);
 	for (i = 0; i <= 2; i++)
-		ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now + i * VITALS_MS(250)), 0);
+		ck_assert_int_eq(
+			vt_heartbeat_pulse_at(heartbeat, now + i * VITALS_MS(250)), 0);
 	info = row(0);
 	ck_assert_uint_eq(info.pulses, 12);
 	ck_assert_uint_eq(info.sum_ns, VITALS_MS(600));
@@ -202,8 +206,13 @@ static const struct {
 	{ "a", T, { .stuck_ns = T }, -EINVAL },
 	{ "a", T, { .group = "" }, -EINVAL },
 	{ "\xc3\xa4", VITALS_MS(1), { .interval_ns = VITALS_MS(1) }, 0 },
-	{ "123456789012345678901234567890123456789012345678901234567890123", T, { 0 }, 0 },
-	{ "1234567890123456789012345678901234567890123456789012345678901234", T, { 0 },
+	{ "123456789012345678901234567890123456789012345678901234567890123",
+	  T,
+	  { 0 },
+	  0 },
+	{ "1234567890123456789012345678901234567890123456789012345678901234",
+	  T,
+	  { 0 },
 	  -EINVAL },
 };
 
@@ -214,7 +223,8 @@ START_TEST(refuses_bad_input_and_leaves_all_as_it_was)
 
 	options.size = sizeof(options);
 	ck_assert_int_eq(vitals_heartbeat_new(registry, refusals[_i].name,
-					      refusals[_i].timeout_ns, &options, &heartbeat),
+					      refusals[_i].timeout_ns, &options,
+					      &heartbeat),
 			 refusals[_i].result);
 	ck_assert_int_eq(heartbeat != NULL, refusals[_i].result == 0);
 	ck_assert_uint_eq(row(0).state, heartbeat ? VITALS_STARTING : 99);
@@ -233,7 +243,8 @@ START_TEST(a_257th_group_has_no_room)
 	options.group = name;
 	for (i = 0; i <= VITALS_GROUPS_MAX; i++) {
 		(void)snprintf(name, sizeof(name), "g%d", i);
-		ck_assert_int_eq(vitals_heartbeat_new(registry, "a", T, &options, &heartbeat),
+		ck_assert_int_eq(vitals_heartbeat_new(registry, "a", T, &options,
+						      &heartbeat),
 				 i < VITALS_GROUPS_MAX ? 0 : -ENOSPC);
 		vitals_heartbeat_unref(heartbeat);
 	}
@@ -251,8 +262,8 @@ START_TEST(thousands_come_and_go_in_segments_that_stay)
 	options.flags = VITALS_NO_HISTOGRAM;
 	for (round = 0; round < 3; round++) {
 		for (i = 0; i < 5000; i++)
-			ck_assert_int_eq(vt_heartbeat_new_at(registry, "crowd", T, &options, now,
-							     &all[i]),
+			ck_assert_int_eq(vt_heartbeat_new_at(registry, "crowd", T,
+							     &options, now, &all[i]),
 					 0);
 		if (round == 0)
 			segments = registry->n_segments;
@@ -303,13 +314,16 @@ START_TEST(buckets_are_of_the_row_they_were_asked_for)
 	VITALS_INIT(&info);
 	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
 	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
-	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE), 2);
+	ck_assert_int_eq(
+		vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE), 2);
 	vitals_heartbeat_close(heartbeat);
-	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE),
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts,
+						 VITALS_BUCKETS_FINE),
 			 -ENOENT);
 	vitals_heartbeat_unref(heartbeat);
 	heartbeat = heartbeat_made("second");
-	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts, VITALS_BUCKETS_FINE),
+	ck_assert_int_eq(vitals_snapshot_buckets(snapshot, 0, counts,
+						 VITALS_BUCKETS_FINE),
 			 -ENOENT);
 	snapshot = vitals_snapshot_free(snapshot);
 	vitals_heartbeat_unref(heartbeat);
@@ -369,7 +383,8 @@ int main(void)
 	tcase_add_test(tc, counts_intervals_and_their_exact_sum_without_the_idle_time);
 	tcase_add_test(tc, a_pulse_on_a_closed_one_answers_and_harms_nothing);
 	tcase_add_test(tc, is_due_once_its_interval_has_passed);
-	tcase_add_loop_test(tc, refuses_bad_input_and_leaves_all_as_it_was, 0, COUNT(refusals));
+	tcase_add_loop_test(tc, refuses_bad_input_and_leaves_all_as_it_was, 0,
+			    COUNT(refusals));
 	tcase_add_test(tc, a_257th_group_has_no_room);
 	tcase_add_test(tc, thousands_come_and_go_in_segments_that_stay);
 	tcase_add_test(tc, is_dead_when_its_owner_ends_without_closing_it);

@@ -38,8 +38,9 @@ START_TEST(puts_random_times_where_the_definition_says)
 			continue;
 		bucket = bucket_by_definition(ns, &near);
 		if (!near)
-			ck_assert_msg(vt_histogram_fine(ns) == bucket, "%llu ns: %u, not %u",
-				      (unsigned long long)ns, vt_histogram_fine(ns), bucket);
+			ck_assert_msg(vt_histogram_fine(ns) == bucket,
+				      "%llu ns: %u, not %u", (unsigned long long)ns,
+				      vt_histogram_fine(ns), bucket);
 	}
 }
 END_TEST
@@ -102,14 +103,15 @@ START_TEST(quantiles_are_at_most_nine_per_cent_off)
 	for (i = 0; i < 10000; i++) {
 		state = state * 6364136223846793005u + 1442695040888963407u;
 		/* From 2 us to 200 s, as many in each octave. */
-		all[i] = (uint64_t)(2000.0 * pow(1e8, (double)(state >> 11) / 9007199254740992.0));
+		all[i] = (uint64_t)(2000.0 *
+				    pow(1e8, (double)(state >> 11) / 9007199254740992.0));
 		counts[vt_histogram_fine(all[i])]++;
 	}
 	qsort(all, 10000, sizeof(all[0]), by_size);
 	for (i = 0; i < 3; i++) {
 		double exact = (double)all[permilles[i] * 10 - 1];
-		double found = (double)vt_histogram_quantile(counts, VT_FINE, permilles[i],
-							     all[9999]);
+		double found = (double)vt_histogram_quantile(counts, VT_FINE,
+							     permilles[i], all[9999]);
 
 		ck_assert_double_le(fabs(found - exact) / exact, 0.091);
 	}
@@ -123,7 +125,8 @@ START_TEST(no_counts_have_no_quantile)
 
 	ck_assert_uint_eq(vt_histogram_quantile(counts, VT_FINE, 500, 7), 0);
 	counts[VT_FINE - 1] = 1;
-	ck_assert_uint_eq(vt_histogram_quantile(counts, VT_FINE, 500, 5000000000000), 5000000000000);
+	ck_assert_uint_eq(vt_histogram_quantile(counts, VT_FINE, 500, 5000000000000),
+			  5000000000000);
 }
 END_TEST
 

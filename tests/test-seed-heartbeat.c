@@ -30,8 +30,9 @@ static void setup(void)
 	VITALS_INIT(&options);
 	options.interval_ns = INTERVAL;
 	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
-	ck_assert_int_eq(
-		vt_heartbeat_new_at(registry, "runner", TIMEOUT, &options, now, &heartbeat), 0);
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "runner", TIMEOUT, &options, now,
+					     &heartbeat),
+			 0);
 	ck_assert_int_eq(vitals_events_open(registry, heartbeat, &events), 0);
 }
 
@@ -65,7 +66,8 @@ static unsigned health_of(unsigned pulses, int *ret_healths, unsigned room)
 	return n;
 }
 
-START_TEST(TestHeartbeatMonitor__monitor_should_remain_healthy_with_a_well_behaving_runner)
+START_TEST(
+	TestHeartbeatMonitor__monitor_should_remain_healthy_with_a_well_behaving_runner)
 {
 	int healths[8];
 
@@ -156,7 +158,8 @@ START_TEST(a_pulse_and_a_close_may_meet)
 	unsigned i;
 
 	for (i = 0; i < 4; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, pulse_until_closed, NULL), 0);
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, pulse_until_closed, NULL), 0);
 	vitals_heartbeat_close(heartbeat);
 	for (i = 0; i < 4; i++)
 		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
@@ -190,8 +193,8 @@ START_TEST(one_monitor_watches_many_and_names_the_silent)
 	unsigned i, j;
 
 	for (i = 0; i < 3; i++)
-		ck_assert_int_eq(vt_heartbeat_new_at(registry, names[i], TIMEOUT, NULL, now,
-						     &others[i]),
+		ck_assert_int_eq(vt_heartbeat_new_at(registry, names[i], TIMEOUT, NULL,
+						     now, &others[i]),
 				 0);
 	for (j = 0; j < 12; j++, now += TICK) {
 		(void)vt_heartbeat_pulse_at(heartbeat, now);
@@ -219,8 +222,9 @@ int main(void)
 	tcase_add_test(
 		tc,
 		TestHeartbeatMonitor__monitor_should_remain_healthy_with_a_well_behaving_runner);
-	tcase_add_test(tc,
-		       TestHeartbeatMonitor__monitor_should_send_unhealthy_once_a_heartbeat_fails);
+	tcase_add_test(
+		tc,
+		TestHeartbeatMonitor__monitor_should_send_unhealthy_once_a_heartbeat_fails);
 	tcase_add_test(tc, a_runner_that_pulses_again_is_healthy_again);
 	tcase_add_test(tc, TestLifecycle);
 	tcase_add_test(tc, a_monitor_that_nobody_reads_harms_nobody);

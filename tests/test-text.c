@@ -25,15 +25,17 @@ static const struct {
 	{ "a\tb", false },
 	{ "a\x7f", false },
 	{ "\x1b[31m", false },
-	{ "\xc2\x85", false },             /* a C1 control */
-	{ "\xc0\x80", false },             /* too long a form of 0 */
-	{ "\xe0\x80\xaf", false },         /* of '/' */
-	{ "\xed\xa0\x80", false },         /* a surrogate */
-	{ "\xf4\x90\x80\x80", false },     /* past the end */
-	{ "\xe2\x82", false },             /* cut off */
-	{ "\x80", false },                 /* a tail alone */
-	{ "\xe2\x80\xa8", false },         /* line separator */
-	{ "\xe2\x80\xae" "txt.exe", false }, /* right-to-left override */
+	{ "\xc2\x85", false },         /* a C1 control */
+	{ "\xc0\x80", false },         /* too long a form of 0 */
+	{ "\xe0\x80\xaf", false },     /* of '/' */
+	{ "\xed\xa0\x80", false },     /* a surrogate */
+	{ "\xf4\x90\x80\x80", false }, /* past the end */
+	{ "\xe2\x82", false },         /* cut off */
+	{ "\x80", false },             /* a tail alone */
+	{ "\xe2\x80\xa8", false },     /* line separator */
+	{ "\xe2\x80\xae"
+	  "txt.exe",
+	  false }, /* right-to-left override */
 };
 
 START_TEST(tells_good_names_from_bad)

@@ -12,14 +12,18 @@
 /* A tick at NOW of a monitor that started long ago. */
 static struct vt_tick tick_now(void)
 {
-	return (struct vt_tick){ .at_ns = NOW, .tick_ns = TICK, .before_ns = NOW - TICK,
-				 .started_ns = 4 };
+	return (struct vt_tick){
+		.at_ns = NOW, .tick_ns = TICK, .before_ns = NOW - TICK, .started_ns = 4
+	};
 }
 
 static struct vt_sign sign_of(uint64_t beat, uint32_t state)
 {
-	return (struct vt_sign){ .beat = beat, .timeout_ns = T, .stuck_ns = 4 * T,
-				 .start_ns = 2 * T, .state = state };
+	return (struct vt_sign){ .beat = beat,
+				 .timeout_ns = T,
+				 .stuck_ns = 4 * T,
+				 .start_ns = 2 * T,
+				 .state = state };
 }
 
 /* Verdicts at NOW, by how the last beat was and how long ago; times are multiples of 4. */
@@ -145,7 +149,8 @@ START_TEST(a_reader_is_never_ahead_of_the_monitor_by_more_than_a_tick)
 	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW + TICK).state, VITALS_SILENT);
 	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW + 2 * TICK).state, VITALS_SILENT);
 	/* Later, it may have been a pause that the monitor has yet to find. */
-	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW + 2 * TICK + 1).state, VITALS_HEALTHY);
+	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW + 2 * TICK + 1).state,
+			  VITALS_HEALTHY);
 }
 END_TEST
 
