@@ -20,6 +20,7 @@ uint32_t vt_cause_reserve(vitals_registry *registry)
 	if (vt_slot_new(registry, VT_POOL_CAUSE, &index))
 		return 0;
 	slot = cause_slot(registry, index + 1);
+	vt_slot_take(&slot->gen);
 	vt_slot_put(&slot->kind, VITALS_CAUSE_NONE);
 	vt_slot_put(&slot->refs, 1);
 	vt_slot_open(&slot->gen);

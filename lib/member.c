@@ -128,6 +128,7 @@ int vt_member_join(vitals_registry *registry, vitals_quitter *quitter,
 		return -ENOMEM;
 	member = vt_member_at(registry, index);
 	record_fill(member, registry, index, quitter, spec);
+	vt_slot_take(&member->slot->gen);
 	slot_fill(registry, member->slot, quitter, spec);
 	if (!number) {
 		number = vt_names_take(registry,

@@ -99,27 +99,35 @@ static int print_quitters(vitals_snapshot *snapshot, int fd)
 	return r;
 }
 
+static const char *state_word(uint32_t state)
+{
+	static const char *const words[] = { "not started yet", "running",
+					     "in thread-exit destructors", "a hold" };
+
+	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
+}
+
 /* "late: main/pool/worker-2 (thread 7, tid 1234, running, told 10.0s ago)" */
 static void thread_line(const struct vitals_thread_info *info, struct vt_text *line)
 {
-	static const char *const states[] = { "not started", "running", "returned",
-					      "held" };
-
 	vt_text_add(line, info->late        ? "late: "
 			  : info->abandoned ? "abandoned: "
 					    : "thread ");
 	vt_text_add(line, info->path);
 	vt_text_add(line, " (");
-	vt_text_add(line, info->state == VITALS_THREAD_HOLD ? "hold " : "thread ");
-	vt_text_add_u64(line, info->id);
-	if (info->tid) {
-		vt_text_add(line, ", tid ");
-		vt_text_add_u64(line, info->tid);
+	if (info->state != VITALS_THREAD_HOLD) {
+		vt_text_add(line, "thread ");
+		vt_text_add_u64(line, info->id);
+		vt_text_add(line, ", ");
 	}
-	vt_text_add(line, ", ");
-	vt_text_add(line, info->state < 4 ? states[info->state] : "unknown");
+	if (info->tid) {
+		vt_text_add(line, "tid ");
+		vt_text_add_u64(line, info->tid);
+		vt_text_add(line, ", ");
+	}
+	vt_text_add(line, state_word(info->state));
 	if (info->count > 1) {
-		vt_text_add(line, " ");
+		vt_text_add(line, ", held ");
 		vt_text_add_u64(line, info->count);
 		vt_text_add(line, " times");
 	}
@@ -131,22 +139,25 @@ static void thread_line(const struct vitals_thread_info *info, struct vt_text *l
 	vt_text_add(line, ")");
 }
 
-static int print_threads(vitals_snapshot *snapshot, int fd)
+int vt_print_threads(vitals_snapshot *snapshot, int fd, const char *prefix)
 {
 	struct vitals_thread_info info;
 	char buffer[LINE_BYTES];
 	struct vt_text line;
 	uint32_t i;
-	int r = 0;
+	int r;
 
 	VITALS_INIT(&info);
-	for (i = 0; r == 0 && vitals_snapshot_thread(snapshot, i, &info) == 0; i++) {
+	for (i = 0; vitals_snapshot_thread(snapshot, i, &info) == 0; i++) {
 		vt_text_init(&line, buffer, sizeof(buffer));
+		vt_text_add(&line, prefix);
 		thread_line(&info, &line);
 		line_end(&line);
 		r = line_write(fd, &line);
+		if (r < 0)
+			return r;
 	}
-	return r;
+	return 0;
 }
 
 int vitals_snapshot_print(vitals_snapshot *snapshot, int fd)
@@ -156,11 +167,11 @@ int vitals_snapshot_print(vitals_snapshot *snapshot, int fd)
 	if (!snapshot)
 		return -EINVAL;
 	if (vt_snapshot_is_late(snapshot))
-		return print_threads(snapshot, fd);
+		return vt_print_threads(snapshot, fd, "");
 	r = print_heartbeats(snapshot, fd);
 	if (r == 0)
 		r = print_quitters(snapshot, fd);
 	if (r == 0)
-		r = print_threads(snapshot, fd);
+		r = vt_print_threads(snapshot, fd, "");
 	return r;
 }

@@ -205,6 +205,7 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
 		return -ENOMEM;
 	slot = slot_at(registry, index + 1);
 	quitter = vt_quitter_at(registry, index);
+	vt_slot_take(&slot->gen);
 	slot_clear(slot, vt_registry_id(registry), timeout_ns, stage);
 	record_clear(quitter, registry, index, slot, stage);
 	vt_name_store(slot->name, name);

@@ -90,6 +90,7 @@ static struct vt_shutdown_slot *shutdown_get(vitals_registry *registry,
 	if (vt_slot_new(registry, VT_POOL_SHUTDOWN, &index))
 		return NULL;
 	ends = shutdown_at(registry, index + 1);
+	vt_slot_take(&ends->gen);
 	vt_slot_put(&ends->shutdowns, 0);
 	vt_slot_put(&ends->timeouts, 0);
 	vt_slot_put(&ends->timed_out_threads, 0);

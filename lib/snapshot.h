@@ -28,6 +28,12 @@ int vt_snapshot_late_new(vitals_registry *registry, uint32_t room, uint64_t now_
  */
 bool vt_snapshot_late_add(vitals_snapshot *snapshot, uint32_t member, uint32_t gen);
 
+/* A line for each thread row, by write(2) alone. Return: 0; the errno of write(2). */
+int vt_print_threads(vitals_snapshot *snapshot, int fd, const char *prefix);
+
+/* How many late rows it holds. */
+uint32_t vt_snapshot_late_count(const vitals_snapshot *snapshot);
+
 /* Does it hold just late rows? */
 bool vt_snapshot_is_late(const vitals_snapshot *snapshot);
 

@@ -16,7 +16,7 @@ VITALS_BEGIN_DECLS
 
 /* Worth a warning only: never turns /health to 503 nor /readyz or /livez. */
 #define VITALS_INFORMATIVE 0x1u
-/* Keeps no histogram of its pulse intervals: 256 bytes rather than 1.3 KiB. */
+/* Keeps no histogram of its pulse intervals: a third of a KiB rather than 1.4 KiB. */
 #define VITALS_NO_HISTOGRAM 0x2u
 /* Keeps one bucket an octave rather than four. */
 #define VITALS_COARSE_HISTOGRAM 0x4u
