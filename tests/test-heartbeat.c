@@ -6,6 +6,8 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,6 +187,39 @@ START_TEST(is_due_once_its_interval_has_passed)
 	ck_assert_int_eq(vt_heartbeat_due_at(heartbeat, now + T / 2 - 1), 0);
 	ck_assert_int_eq(vt_heartbeat_due_at(heartbeat, now + T / 2), 1);
 	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+static bool readable(int fd, int ms)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pollfd, 1, ms) == 1;
+}
+
+START_TEST(a_due_fd_turns_readable_once_an_interval)
+{
+	struct vitals_heartbeat_options options;
+	vitals_heartbeat *heartbeat;
+	int fd, before = fd_count();
+
+	VITALS_INIT(&options);
+	options.interval_ns = VITALS_MS(100);
+	ck_assert_int_eq(vitals_heartbeat_new(registry, "worker", VITALS_S(9), &options,
+					      &heartbeat),
+			 0);
+	fd = vitals_heartbeat_due_fd(heartbeat);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(vitals_heartbeat_due_fd(heartbeat), fd);
+	ck_assert_int_eq(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	ck_assert(readable(fd, 9000));
+	/* The answer "due" sets it for the next interval. */
+	ck_assert_int_eq(vitals_heartbeat_due(heartbeat), 1);
+	ck_assert_int_eq(vitals_heartbeat_pulse(heartbeat), 0);
+	ck_assert(!readable(fd, 0));
+	ck_assert(readable(fd, 9000));
+	vitals_heartbeat_unref(heartbeat);
+	ck_assert_int_eq(fd_count(), before);
 }
 END_TEST
 
@@ -383,6 +418,7 @@ int main(void)
 	tcase_add_test(tc, counts_intervals_and_their_exact_sum_without_the_idle_time);
 	tcase_add_test(tc, a_pulse_on_a_closed_one_answers_and_harms_nothing);
 	tcase_add_test(tc, is_due_once_its_interval_has_passed);
+	tcase_add_test(tc, a_due_fd_turns_readable_once_an_interval);
 	tcase_add_loop_test(tc, refuses_bad_input_and_leaves_all_as_it_was, 0,
 			    COUNT(refusals));
 	tcase_add_test(tc, a_257th_group_has_no_room);
