@@ -174,6 +174,8 @@ static void timers_carried(vitals_registry *registry)
 	errno = saved;
 }
 
+static const struct vt_hooks timers_hooks = { .carried = timers_carried };
+
 int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
@@ -211,7 +213,7 @@ int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
 	if (before >= 0 && due_fd_ours(heartbeat, before))
 		return before;
 	vt_lock(&heartbeat->registry->lock);
-	vt_registry_carry(heartbeat->registry, timers_carried);
+	vt_registry_hook(heartbeat->registry, &timers_hooks);
 	vt_unlock(&heartbeat->registry->lock);
 	fd = due_fd_new(heartbeat);
 	/* Release publishes an armed timer; another thread may have been first. */

@@ -24,12 +24,25 @@ static void changes_carried(vitals_registry *registry)
 							     memory_order_relaxed));
 }
 
+static void changes_ended(vitals_registry *registry)
+{
+	const struct vt_view *view = &registry->view;
+	struct vt_change **changes = registry->changes->changes;
+	unsigned i;
+
+	for (i = 0; i < VT_SPANS; i++)
+		vt_pages_free(changes[i],
+			      view->spans[VT_KIND_HOT][i].count * sizeof(**changes));
+}
+
+static const struct vt_hooks changes_hooks = { changes_carried, changes_ended };
+
 int vt_changes_make(vitals_registry *registry)
 {
 	if (!registry->changes)
 		registry->changes = vt_registry_room(registry, sizeof(struct vt_changes));
 	if (registry->changes)
-		vt_registry_carry(registry, changes_carried);
+		vt_registry_hook(registry, &changes_hooks);
 	return registry->changes ? 0 : -ENOMEM;
 }
 

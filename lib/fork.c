@@ -11,8 +11,6 @@
 
 static struct vt_lock list_lock;
 static vitals_registry *list; /* guarded by list_lock */
-static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
-static int fork_error; /* of pthread_atfork, 0: the handlers are in place */
 /* pthread_self() of the thread that forks and holds list_lock, 0: none. */
 static _Atomic uintptr_t fork_holder;
 
@@ -104,8 +102,9 @@ static bool fork_keep(vitals_registry *registry)
 	for (i = 0; i < registry->n_segments; i++)
 		if (vt_segment_keep(&registry->segments[i]) < 0)
 			return false;
-	for (i = 0; i < VT_CARRIED && registry->carried[i]; i++)
-		registry->carried[i](registry);
+	for (i = 0; i < VT_HOOKS && registry->hooks[i]; i++)
+		if (registry->hooks[i]->carried)
+			registry->hooks[i]->carried(registry);
 	return true;
 }
 
@@ -140,15 +139,19 @@ static void fork_prepare(void)
 	vt_fork_prepare(vt_clock_after(vt_clock_now(), FORK_WAIT_NS));
 }
 
-static void fork_handle(void)
-{
-	fork_error = pthread_atfork(fork_prepare, vt_fork_parent, fork_child);
-}
-
 int vt_fork_watch(void)
 {
-	(void)pthread_once(&fork_once, fork_handle);
-	return fork_error ? -ENOMEM : 0;
+	static bool watched; /* guarded by list_lock */
+	int r = 0;
+
+	vt_lock(&list_lock);
+	if (!watched)
+		/* Not the last word: the next registry tries again. */
+		r = pthread_atfork(fork_prepare, vt_fork_parent, fork_child) ? -ENOMEM
+									     : 0;
+	watched = r == 0;
+	vt_unlock(&list_lock);
+	return r;
 }
 
 void vt_fork_add(vitals_registry *registry)

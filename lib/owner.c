@@ -7,13 +7,10 @@
 
 #include "heartbeat.h"
 
+#include "key.h"
 #include "task.h"
 
 #include <errno.h>
-
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static pthread_key_t key;
-static int key_error;
 
 static void owner_ended(void *first)
 {
@@ -26,10 +23,7 @@ static void owner_ended(void *first)
 	}
 }
 
-static void key_make(void)
-{
-	key_error = pthread_key_create(&key, owner_ended);
-}
+static struct vt_key owner_key = { .ended = owner_ended };
 
 void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t member)
 {
@@ -98,6 +92,7 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 {
 	vitals_registry *registry;
 	vitals_heartbeat *first;
+	pthread_key_t key;
 	int r;
 
 	if (!heartbeat)
@@ -105,8 +100,7 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 	registry = heartbeat->registry;
 	if (!vt_heartbeat_current(heartbeat))
 		return -ECANCELED;
-	(void)pthread_once(&key_once, key_make);
-	if (key_error)
+	if (!vt_key_get(&owner_key, &key))
 		return -ENOMEM;
 	first = owner_prune(pthread_getspecific(key));
 	/* Room first, so that nothing has to be taken back. */

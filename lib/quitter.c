@@ -52,6 +52,15 @@ static void tree_carried(vitals_registry *registry)
 	}
 }
 
+static void tree_ended(vitals_registry *registry)
+{
+	/* Relaxed: nobody else has it any more. */
+	vt_wakefd_close(
+		atomic_load_explicit(&registry->tree->wake_fd, memory_order_relaxed));
+}
+
+static const struct vt_hooks tree_hooks = { tree_carried, tree_ended };
+
 int vt_tree_get(vitals_registry *registry)
 {
 	struct vt_tree *tree;
@@ -64,7 +73,7 @@ int vt_tree_get(vitals_registry *registry)
 	/* Relaxed: nobody else has it yet. */
 	atomic_store_explicit(&tree->wake_fd, -1, memory_order_relaxed);
 	registry->tree = tree;
-	vt_registry_carry(registry, tree_carried);
+	vt_registry_hook(registry, &tree_hooks);
 	return 0;
 }
 

@@ -164,7 +164,7 @@ int vt_registry_renew(vitals_registry *registry)
 	registry->changes = NULL;
 	registry->notifier = NULL;
 	registry->tree = NULL;
-	memset(registry->carried, 0, sizeof(registry->carried));
+	memset(registry->hooks, 0, sizeof(registry->hooks));
 	memset(&registry->view, 0, sizeof(registry->view));
 	memset(registry->pools, 0, sizeof(registry->pools));
 	memset(&registry->names, 0, sizeof(registry->names));
@@ -197,6 +197,9 @@ static void registry_destroy(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	vt_fork_remove(registry);
 	vt_pools_free(registry);
+	for (i = 0; i < VT_HOOKS && registry->hooks[i]; i++)
+		if (registry->hooks[i]->ended)
+			registry->hooks[i]->ended(registry);
 	for (i = 0; i < registry->n_rooms; i++)
 		vt_pages_free(registry->rooms[i].at, registry->rooms[i].size);
 	vt_pages_free(registry->names.buckets,
@@ -268,12 +271,12 @@ void *vt_registry_room(vitals_registry *registry, size_t size)
 	return at;
 }
 
-void vt_registry_carry(vitals_registry *registry, void (*fn)(vitals_registry *registry))
+void vt_registry_hook(vitals_registry *registry, const struct vt_hooks *hooks)
 {
 	unsigned i = 0;
 
-	while (registry->carried[i] && registry->carried[i] != fn)
+	while (registry->hooks[i] && registry->hooks[i] != hooks)
 		i++;
-	assert(i < VT_CARRIED);
-	registry->carried[i] = fn;
+	assert(i < VT_HOOKS);
+	registry->hooks[i] = hooks;
 }

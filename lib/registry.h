@@ -24,7 +24,7 @@
 
 #define VT_SEGMENTS 64
 #define VT_ROOMS 8
-#define VT_CARRIED 4
+#define VT_HOOKS 4
 
 /* How often the monitor looks: so many times in the shortest timeout, within these bounds. */
 #define VT_TICKS 8
@@ -83,6 +83,17 @@ enum vt_run {
 	VT_RUN_FORKED, /* a child's copy of a started one: empty and silent until started afresh */
 };
 
+/* What is done for those above when a registry's lot changes; each may be NULL. */
+struct vt_hooks {
+	/*
+	 * In a forked child that keeps it: makes what a room has there apart from the parent's,
+	 * its descriptors above all.
+	 */
+	void (*carried)(vitals_registry *registry);
+	/* Before its rooms go. */
+	void (*ended)(vitals_registry *registry);
+};
+
 struct vitals_registry {
 	struct vt_lock lock;
 	struct vt_lock judge;
@@ -123,8 +134,8 @@ struct vitals_registry {
 		size_t size;
 	} rooms[VT_ROOMS];
 	uint32_t n_rooms;
-	void (*carried[VT_CARRIED])(vitals_registry *registry); /* NULL: no more */
-	vitals_registry *next;                                  /* fork.c's */
+	const struct vt_hooks *hooks[VT_HOOKS]; /* NULL: no more */
+	vitals_registry *next;                  /* fork.c's */
 
 	/* What the rooms above keep here; each belongs to the room it is named after. */
 	struct vt_monitor *monitor;
@@ -220,11 +231,8 @@ static inline void vt_slot_close(_Atomic uint32_t *gen)
 void *vt_registry_room(vitals_registry *registry, size_t size)
 	VT_REQUIRES(registry->lock);
 
-/*
- * In a forked child that keeps the registry @fn is called, to make what a room has there apart from
- * the parent's: its descriptors, above all. Once is enough, more do nothing.
- */
-void vt_registry_carry(vitals_registry *registry, void (*fn)(vitals_registry *registry))
+/* From now on @hooks are called. Once is enough, more do nothing. */
+void vt_registry_hook(vitals_registry *registry, const struct vt_hooks *hooks)
 	VT_REQUIRES(registry->lock);
 
 #endif

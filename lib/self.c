@@ -7,11 +7,9 @@
 
 #include "thread.h"
 
-#include <errno.h>
+#include "key.h"
 
-static pthread_key_t self_key;
-static pthread_once_t self_once = PTHREAD_ONCE_INIT;
-static int self_error;
+#include <errno.h>
 
 /* An adopted thread ends without having left. A forked one has seen to its end itself. */
 static void self_destructor(void *value)
@@ -24,20 +22,21 @@ static void self_destructor(void *value)
 		vt_thread_over(self, false, 1);
 }
 
-static void self_key_make(void)
-{
-	self_error = pthread_key_create(&self_key, self_destructor);
-}
+static struct vt_key self_key = { .ended = self_destructor };
 
 int vt_self_ready(void)
 {
-	(void)pthread_once(&self_once, self_key_make);
-	return self_error ? -EAGAIN : 0;
+	pthread_key_t key;
+
+	return vt_key_get(&self_key, &key) ? 0 : -EAGAIN;
 }
 
 vitals_thread *vitals_thread_self(void)
 {
-	return vt_self_ready() ? NULL : (vitals_thread *)pthread_getspecific(self_key);
+	pthread_key_t key;
+
+	return vt_key_get(&self_key, &key) ? (vitals_thread *)pthread_getspecific(key)
+					   : NULL;
 }
 
 bool vt_thread_is_inside(vitals_quitter *quitter)
@@ -55,7 +54,10 @@ bool vt_thread_is_inside(vitals_quitter *quitter)
 
 int vt_self_set(vitals_thread *self)
 {
-	return vt_self_ready() || pthread_setspecific(self_key, self) ? -EAGAIN : 0;
+	pthread_key_t key;
+
+	return vt_key_get(&self_key, &key) && !pthread_setspecific(key, self) ? 0
+									      : -EAGAIN;
 }
 
 uint64_t vitals_thread_id(const vitals_thread *self)

@@ -54,8 +54,8 @@ struct vitals_heartbeat_options {
  * Threads: any.
  * Return: 0; -EINVAL for a bad name, group, flag or time (stuck not above the
  * timeout, interval above it), or @ret NULL; -E2BIG if @options is larger than the
- * library knows and not 0 there; -ENOSPC for a 257th group; -ENOMEM. @ret is
- * NULL after an error.
+ * library knows and not 0 there; -ENOSPC for a 257th group; -ENOMEM; -ECANCELED in a
+ * forked child. @ret is NULL after an error.
  */
 VITALS_EXPORT
 VITALS_MUST_CHECK

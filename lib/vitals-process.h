@@ -177,7 +177,7 @@ int vitals_stop(vitals_registry *registry);
  *
  * Threads: any.
  * Return: 0; -EBUSY if the monitor's thread runs or another turn is under way;
- * -EINVAL if @now_ns is before the last turn.
+ * -EINVAL if @now_ns is before the last turn; -ENOMEM; -ECANCELED in a forked child.
  */
 VITALS_EXPORT
 int vitals_step(vitals_registry *registry, uint64_t now_ns);
@@ -194,7 +194,8 @@ int vitals_step(vitals_registry *registry, uint64_t now_ns);
  * quitter is told to quit.
  *
  * Threads: any.
- * Return: 0; -EINVAL for a bad name; -ENOSPC past VITALS_PARTS_MAX parts.
+ * Return: 0; -EINVAL for a bad name; -ENOSPC past VITALS_PARTS_MAX parts; -ENOMEM;
+ * -ECANCELED in a forked child.
  */
 VITALS_EXPORT
 int vitals_set_ready(vitals_registry *registry, const char *part, int ready);

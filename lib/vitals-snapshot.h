@@ -352,7 +352,7 @@ int vitals_snapshot_process(vitals_snapshot *snapshot, struct vitals_process_inf
  * @info: a record with its size set; filled up to that size
  *
  * Threads: any; one at a time for the same snapshot.
- * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0.
+ * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0; -ENOMEM.
  */
 VITALS_EXPORT
 int vitals_snapshot_heartbeat(vitals_snapshot *snapshot, uint32_t index,
@@ -367,7 +367,7 @@ int vitals_snapshot_heartbeat(vitals_snapshot *snapshot, uint32_t index,
  * Without a walk: from the list the monitor keeps. Healthy and idle ones are not in it.
  *
  * Threads: any; one at a time for the same snapshot.
- * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0.
+ * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0; -ENOMEM.
  */
 VITALS_EXPORT
 int vitals_snapshot_worst(vitals_snapshot *snapshot, uint32_t index,
@@ -393,7 +393,7 @@ int vitals_snapshot_group(vitals_snapshot *snapshot, uint32_t index,
  * @info: a record with its size set
  *
  * Threads: any; one at a time for the same snapshot.
- * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0.
+ * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0; -ENOMEM.
  */
 VITALS_EXPORT
 int vitals_snapshot_quitter(vitals_snapshot *snapshot, uint32_t index,
@@ -406,7 +406,7 @@ int vitals_snapshot_quitter(vitals_snapshot *snapshot, uint32_t index,
  * @info: a record with its size set
  *
  * Threads: any; one at a time for the same snapshot.
- * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0.
+ * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0; -ENOMEM.
  */
 VITALS_EXPORT
 int vitals_snapshot_thread(vitals_snapshot *snapshot, uint32_t index,
@@ -444,7 +444,7 @@ int vitals_snapshot_part(vitals_snapshot *snapshot, uint32_t index,
  *
  * Threads: any; one at a time for the same snapshot.
  * Return: the histogram's schema, 0 or 2, which says how much of @counts is filled; -ENODATA
- * without a histogram; -ENOENT after the last; -EINVAL for NULL or another @n.
+ * without a histogram; -ENOENT after the last; -EINVAL for NULL or another @n; -ENOMEM.
  */
 VITALS_EXPORT
 int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t *counts,

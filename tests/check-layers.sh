@@ -12,7 +12,7 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task helper text options
+0 layout clock futex wakefd histogram region task key helper text options
 1 registry slots fork names view verdict
 2 heartbeat beat owner quitter cause live scope member hold unblock tell
 3 thread self over reap wait

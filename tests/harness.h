@@ -13,6 +13,18 @@
 #include <check.h>
 #include <stddef.h>
 
+/* Is this built under a sanitizer that sees to memory or threads? */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /*
  * Runs the suite and frees it. CK_RUN_SUITE, CK_RUN_CASE, CK_FORK, CK_VERBOSITY and
  * CK_DEFAULT_TIMEOUT are honoured. Returns what main is to return.

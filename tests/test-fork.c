@@ -17,21 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/*
- * The sanitizers of today carry their own locks over a fork as they stand, and know a thread by an
- * address that the child uses again: there a child of several threads can start none.
- */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 #define T VITALS_S(10)
 #define FORKS 200
 #define FORK_SECONDS 10
@@ -205,6 +190,11 @@ static void started_child(void *arg)
 {
 	(void)arg;
 	inherited_use();
+	/*
+	 * The sanitizers of today carry their own locks over a fork as they stand, and know a
+	 * thread by an address that the child uses again: there a child of several threads can
+	 * start none. So here and below.
+	 */
 	if (!SANITIZED)
 		afresh_works();
 	child_check(!vitals_snapshot_free(snapshot));
