@@ -3,6 +3,7 @@
 #include "heartbeat.h"
 
 #include "clock.h"
+#include "group.h"
 #include "histogram.h"
 #include "names.h"
 #include "options.h"
@@ -19,30 +20,6 @@
 
 _Static_assert(sizeof(struct vitals_heartbeat) <= VT_RECORD_HEARTBEAT, "fits its record");
 _Static_assert(offsetof(struct vt_hot, beat) == 0, "a head's beat is its hot part");
-
-/* Return: the index of the group called @name, made if it is new; -ENOSPC. */
-static int group_find(vitals_registry *registry, const char *name)
-	VT_REQUIRES(registry->lock)
-{
-	/* Relaxed: changed under the lock only. */
-	uint32_t i, n = atomic_load_explicit(&registry->root->used[VT_KIND_GROUP],
-					     memory_order_relaxed);
-	struct vt_group_slot *group;
-
-	for (i = 0; i < n; i++) {
-		group = vt_slot(registry, VT_KIND_GROUP, i);
-		if (vt_name_equals(group->name, name))
-			return (int)i;
-	}
-	if (n == VT_GROUPS)
-		return -ENOSPC;
-	group = vt_slot(registry, VT_KIND_GROUP, n);
-	vt_name_store(group->name, name);
-	/* Release: whoever sees the group sees its name; pairs with vt_view_used(). */
-	atomic_store_explicit(&registry->root->used[VT_KIND_GROUP], n + 1,
-			      memory_order_release);
-	return (int)n;
-}
 
 static int options_check(uint64_t timeout_ns, struct vitals_heartbeat_options *o)
 {
@@ -149,17 +126,37 @@ static int histogram_take(vitals_registry *registry, uint32_t flags)
 	return (int)index + 1;
 }
 
+/* The handle. @histogram: index + 1. */
+static vitals_heartbeat *record_fill(vitals_registry *registry, uint32_t index,
+				     struct vt_hot *hot, uint32_t histogram)
+{
+	vitals_heartbeat *heartbeat = vt_record(registry, VT_POOL_HEARTBEAT, index);
+	uint32_t flags = atomic_load_explicit(&hot->flags, memory_order_relaxed);
+
+	memset(heartbeat, 0, sizeof(*heartbeat));
+	heartbeat->head.beat = (uint64_t *)(void *)hot;
+	heartbeat->head.tick = (const uint64_t *)(uintptr_t)&registry->root->tick.beat;
+	heartbeat->registry = vt_registry_ref(registry);
+	if (histogram)
+		heartbeat->intervals = histogram_at(registry, flags, histogram - 1);
+	heartbeat->index = index;
+	/* Relaxed, all: nobody else has it yet. */
+	heartbeat->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
+	atomic_store_explicit(&heartbeat->refs, 1, memory_order_relaxed);
+	atomic_store_explicit(&heartbeat->due_fd, -1, memory_order_relaxed);
+	return heartbeat;
+}
+
 static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 				uint64_t timeout_ns,
 				const struct vitals_heartbeat_options *o, uint64_t now_ns,
 				vitals_heartbeat **ret) VT_REQUIRES(registry->lock)
 {
-	vitals_heartbeat *heartbeat;
 	struct vt_hot *hot;
 	uint32_t index;
 	int r, group, histogram;
 
-	group = group_find(registry, o->group);
+	group = vt_group_find(registry, o->group);
 	if (group < 0)
 		return group;
 	histogram = histogram_take(registry, o->flags);
@@ -180,20 +177,8 @@ static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 		goto fail;
 	}
 
-	heartbeat = vt_record(registry, VT_POOL_HEARTBEAT, index);
-	memset(heartbeat, 0, sizeof(*heartbeat));
-	heartbeat->head.beat = (uint64_t *)(void *)hot;
-	heartbeat->head.tick = (const uint64_t *)(uintptr_t)&registry->root->tick.beat;
-	heartbeat->registry = vt_registry_ref(registry);
-	if (histogram)
-		heartbeat->intervals =
-			histogram_at(registry, o->flags, (uint32_t)histogram - 1);
-	heartbeat->index = index;
-	heartbeat->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
-	atomic_store_explicit(&heartbeat->refs, 1, memory_order_relaxed);
-	atomic_store_explicit(&heartbeat->due_fd, -1, memory_order_relaxed);
+	*ret = record_fill(registry, index, hot, (uint32_t)histogram);
 	vt_slot_open(&hot->gen);
-	*ret = heartbeat;
 	return 0;
 
 fail:
@@ -265,26 +250,6 @@ vitals_heartbeat *vitals_heartbeat_ref(vitals_heartbeat *heartbeat)
 	return heartbeat;
 }
 
-/* A member's counts go over to its group's closed ones. */
-static void group_fold(struct vt_group_slot *group, const vitals_heartbeat *heartbeat)
-{
-	struct vt_intervals *intervals = heartbeat->intervals;
-	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
-	unsigned i, n = vt_heartbeat_buckets(hot);
-
-	for (i = 0; i < n; i++)
-		vt_tally_add(&group->closed, n == VT_FINE ? vt_histogram_coarse_of(i) : i,
-			     atomic_load_explicit(&vt_counts(intervals)[i],
-						  memory_order_relaxed),
-			     0);
-	vt_tally_add(&group->closed, 0, 0, vt_intervals_sum(intervals, &hot->pulse));
-	/* Release: folds says when it belongs to the rest. */
-	atomic_fetch_add_explicit(&group->missed,
-				  atomic_load_explicit(&intervals->missed,
-						       memory_order_relaxed),
-				  memory_order_release);
-}
-
 static void heartbeat_close_locked(vitals_heartbeat *heartbeat, vitals_registry *registry)
 	VT_REQUIRES(registry->lock)
 {
@@ -299,7 +264,8 @@ static void heartbeat_close_locked(vitals_heartbeat *heartbeat, vitals_registry 
 	/* Readers add up the living and the closed: nobody may be in both or in neither. */
 	atomic_fetch_add_explicit(&group->folds, 1, memory_order_acq_rel);
 	if (heartbeat->intervals)
-		group_fold(group, heartbeat);
+		vt_group_fold(group, hot, heartbeat->intervals,
+			      vt_heartbeat_buckets(hot));
 	/* Release: the fold is there before the member is gone. */
 	atomic_fetch_or_explicit(&hot->flags, VT_HB_CLOSED, memory_order_release);
 	atomic_fetch_add_explicit(&group->folds, 1, memory_order_acq_rel);

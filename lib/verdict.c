@@ -12,24 +12,29 @@
 /* A monitor that has not looked for so long may not come back: a restart helps. */
 #define GONE_NS VITALS_S(10)
 
+/* All of the line but the beat, which carries the time and a mark. */
+#define TICK_FIELDS(DO)                                                                  \
+	DO(real_ns)                                                                      \
+	DO(tick_ns)                                                                      \
+	DO(before_ns)                                                                    \
+	DO(started_ns)                                                                   \
+	DO(started_paused_ns)                                                            \
+	DO(paused_ns)                                                                    \
+	DO(pause_from_ns)                                                                \
+	DO(pause_ns)                                                                     \
+	DO(grace_ns)                                                                     \
+	DO(pauses)                                                                       \
+	DO(turns)                                                                        \
+	DO(lag_ns)                                                                       \
+	DO(lag_max_ns)                                                                   \
+	DO(flags)
+
 static void tick_copy(const struct vt_tick_line *line, struct vt_tick *tick)
 {
-#define COPY(field) tick->field = atomic_load_explicit(&line->field, memory_order_acquire)
 	tick->at_ns = VT_BEAT_NS(atomic_load_explicit(&line->beat, memory_order_acquire));
-	COPY(real_ns);
-	COPY(tick_ns);
-	COPY(before_ns);
-	COPY(started_ns);
-	COPY(started_paused_ns);
-	COPY(paused_ns);
-	COPY(pause_from_ns);
-	COPY(pause_ns);
-	COPY(grace_ns);
-	COPY(pauses);
-	COPY(turns);
-	COPY(lag_ns);
-	COPY(lag_max_ns);
-	COPY(flags);
+#define COPY(field)                                                                      \
+	tick->field = atomic_load_explicit(&line->field, memory_order_acquire);
+	TICK_FIELDS(COPY)
 #undef COPY
 }
 
@@ -55,23 +60,11 @@ void vt_tick_store(struct vt_tick_line *line, const struct vt_tick *tick)
 
 	/* Release, all of them: see layout.h; partner of vt_tick_load(). */
 	atomic_store_explicit(&line->sequence, before + 1, memory_order_release);
-#define COPY(field) atomic_store_explicit(&line->field, tick->field, memory_order_release)
 	atomic_store_explicit(&line->beat, VT_BEAT_NS(tick->at_ns) | VT_BEAT_TICK,
 			      memory_order_release);
-	COPY(real_ns);
-	COPY(tick_ns);
-	COPY(before_ns);
-	COPY(started_ns);
-	COPY(started_paused_ns);
-	COPY(paused_ns);
-	COPY(pause_from_ns);
-	COPY(pause_ns);
-	COPY(grace_ns);
-	COPY(pauses);
-	COPY(turns);
-	COPY(lag_ns);
-	COPY(lag_max_ns);
-	COPY(flags);
+#define COPY(field)                                                                      \
+	atomic_store_explicit(&line->field, tick->field, memory_order_release);
+	TICK_FIELDS(COPY)
 #undef COPY
 	atomic_store_explicit(&line->sequence, before + 2, memory_order_release);
 }

@@ -13,10 +13,10 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options
-1 registry slots fork names view verdict
+1 registry slots fork names group view verdict
 2 heartbeat beat owner quitter cause live scope member hold unblock tell
 3 thread self over reap wait
-4 rows rows-tree groups index snapshot print report
+4 rows rows-groups rows-tree index snapshot print report
 5 changes events monitor watch notifier signals
 6 main stages listen finish exit process
 '
@@ -42,7 +42,8 @@ events changes
 finish main
 fork registry
 futex clock
-groups rows
+group registry
+rows-groups rows
 histogram layout
 hold member
 hold unblock
