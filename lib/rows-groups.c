@@ -64,43 +64,62 @@ static void group_add(const struct vt_view *view, uint32_t index,
 	row->info.missed += member->missed;
 }
 
-/* One walk. @folds: as the groups' were before it. */
+/* What a walk over the heartbeats gathers. */
+struct gathered {
+	struct vt_group_row *rows;
+	uint32_t n;
+	uint32_t folds[VT_GROUPS]; /* as the groups' were before the walk */
+	bool done[VT_GROUPS];      /* held still in an earlier one */
+};
+
+/* One walk, for the groups that are not done. */
 static void groups_walk(const struct vt_view *view, const struct vt_moment *moment,
-			struct vt_group_row *rows, uint32_t n, uint32_t *folds)
+			struct gathered *g)
 {
 	struct vitals_heartbeat_info member;
 	uint32_t i, used;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < g->n; i++) {
 		const struct vt_group_slot *slot = vt_view_slot(view, VT_KIND_GROUP, i);
 
-		folds[i] = LOAD(slot, folds);
-		group_begin(slot, i, &rows[i]);
+		if (g->done[i])
+			continue;
+		g->folds[i] = LOAD(slot, folds);
+		group_begin(slot, i, &g->rows[i]);
 	}
 	used = vt_view_used(view, VT_KIND_HOT);
 	for (i = 0; i < used; i++)
-		if (vt_row_heartbeat(view, moment, i, &member) && member.group < n)
-			group_add(view, i, &member, &rows[member.group]);
+		if (vt_row_heartbeat(view, moment, i, &member) && member.group < g->n &&
+		    !g->done[member.group])
+			group_add(view, i, &member, &g->rows[member.group]);
+}
+
+/* Return: how many groups did not hold still in this walk nor before. */
+static uint32_t groups_settle(const struct vt_view *view, struct gathered *g)
+{
+	uint32_t i, left = 0;
+
+	for (i = 0; i < g->n; i++) {
+		const struct vt_group_slot *slot = vt_view_slot(view, VT_KIND_GROUP, i);
+
+		/* One whose members come and go all the time spoils no other. */
+		g->done[i] |= !(g->folds[i] & 1u) && LOAD(slot, folds) == g->folds[i];
+		left += !g->done[i];
+	}
+	return left;
 }
 
 uint32_t vt_rows_groups(const struct vt_view *view, const struct vt_moment *moment,
 			struct vt_group_row *rows)
 {
-	uint32_t n = vt_view_used(view, VT_KIND_GROUP), folds[VT_GROUPS], i;
+	struct gathered g = { .rows = rows, .n = vt_view_used(view, VT_KIND_GROUP) };
 	unsigned walks;
 
-	n = n < VT_GROUPS ? n : VT_GROUPS;
+	g.n = g.n < VT_GROUPS ? g.n : VT_GROUPS;
 	for (walks = 0; walks < WALKS; walks++) {
-		groups_walk(view, moment, rows, n, folds);
-		for (i = 0; i < n; i++) {
-			const struct vt_group_slot *slot =
-				vt_view_slot(view, VT_KIND_GROUP, i);
-
-			if (folds[i] & 1u || LOAD(slot, folds) != folds[i])
-				break;
-		}
-		if (i == n)
+		groups_walk(view, moment, &g);
+		if (!groups_settle(view, &g))
 			break;
 	}
-	return n;
+	return g.n;
 }
