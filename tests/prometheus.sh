@@ -21,9 +21,11 @@ tmp=$(mktemp -d)
 service=
 prometheus=
 clean_up() {
-	[ -z "$prometheus" ] || kill -KILL $prometheus 2>/dev/null
-	[ -z "$service" ] || kill -KILL $service 2>/dev/null
-	wait
+	{
+		[ -z "$prometheus" ] || kill -KILL $prometheus
+		[ -z "$service" ] || kill -KILL $service
+		wait
+	} 2>/dev/null
 	rm -rf "$tmp"
 }
 trap clean_up EXIT

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-static void nap(void)
+void nap(void)
 {
 	struct timespec ms = { .tv_nsec = 200000 };
 

@@ -57,6 +57,9 @@ unsigned quitter_rows(vitals_registry *registry);
  * False: that never came.
  */
 bool rows_reach(vitals_registry *registry, unsigned rows);
+
+/* A moment, between two looks at what another thread will do. */
+void nap(void);
 /* The first thread row called @name; false: there is none. */
 bool thread_row(vitals_registry *registry, const char *name,
 		struct vitals_thread_info *info);

@@ -21,18 +21,34 @@ START_TEST(waits_only_while_the_word_is_as_it_was)
 }
 END_TEST
 
+/* What is held is the test's to know: the analysis cannot follow an assertion. */
+static bool take(struct vt_lock *lock) VT_UNCHECKED
+{
+	return vt_trylock(lock);
+}
+
+static bool take_now(struct vt_lock *lock) VT_UNCHECKED
+{
+	return vt_lock_until(lock, vt_clock_now());
+}
+
+static void give(struct vt_lock *lock) VT_UNCHECKED
+{
+	vt_unlock(lock);
+}
+
 START_TEST(a_lock_that_is_held_is_given_up_at_the_deadline)
 {
 	struct vt_lock lock = { 0 };
 
-	ck_assert(vt_trylock(&lock));
-	ck_assert(!vt_trylock(&lock));
-	ck_assert(!vt_lock_until(&lock, vt_clock_now()));
-	vt_unlock(&lock);
-	ck_assert(vt_lock_until(&lock, vt_clock_now()));
+	ck_assert(take(&lock));
+	ck_assert(!take(&lock));
+	ck_assert(!take_now(&lock));
+	give(&lock);
+	ck_assert(take_now(&lock));
 	vt_lock_reset(&lock);
-	ck_assert(vt_trylock(&lock));
-	vt_unlock(&lock);
+	ck_assert(take(&lock));
+	give(&lock);
 }
 END_TEST
 

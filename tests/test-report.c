@@ -140,6 +140,19 @@ static bool exactly(vitals_snapshot *late, const struct worker *workers, unsigne
 	return rows == stuck && found == stuck;
 }
 
+/* All have run: from here on time changes nothing. */
+static bool all_began(const struct worker *workers, unsigned n)
+{
+	unsigned i, tries, began = 0;
+
+	for (tries = 0; tries < 10000 && began < n; tries++) {
+		for (i = 0, began = 0; i < n; i++)
+			began += atomic_load(&workers[i].id) != 0;
+		nap();
+	}
+	return began == n;
+}
+
 /*
  * k of n threads with one function and one name are late: exactly those, however often.
  */
@@ -163,8 +176,10 @@ START_TEST(the_late_are_exactly_the_late)
 				 0);
 	}
 	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	ck_assert(all_began(workers, N));
+	ck_assert(rows_reach(service.registry, n));
 	for (again = 0; again < 3; again++) {
-		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(100),
+		ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20),
 							  &late),
 				 n ? -ETIMEDOUT : 0);
 		ck_assert(exactly(late, workers, N));

@@ -288,7 +288,8 @@ START_TEST(TestGoRoutineWaitDoneTimeoutTrue)
 	ck_assert_int_eq(fork_on(service.main, "badGoRoutine", badGoRoutine, &gate), 0);
 	ck_assert_int_eq(fork_on(service.main, "goodGoRoutine", goodGoRoutine, NULL), 0);
 	ck_assert_int_eq(send_quit(service.main), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(200), &late),
+	ck_assert(rows_reach(service.registry, 1));
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late),
 			 -ETIMEDOUT);
 	ck_assert_uint_eq(late_rows(late, "main/badGoRoutine"), 1);
 	ck_assert_uint_eq(late_count(late), 1);
@@ -409,8 +410,12 @@ START_TEST(TestNonConcurrentChildsWaitDoneTimeoutTrueWithGoRoutines)
 				0);
 		tree_done(quitters[i], i, tree[i].added);
 	}
+	for (i = 0; i < NODES; i++)
+		n += tree[i].late != NULL;
 	ck_assert_int_eq(send_quit(service.main), 0);
-	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(300), &late),
+	ck_assert(rows_reach(service.registry, n));
+	n = 0;
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, QUIT_TIMEOUT, &late),
 			 -ETIMEDOUT);
 	for (i = 0; i < NODES; i++)
 		if (tree[i].late) {
