@@ -196,6 +196,8 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 
 	if (late)
 		*late = NULL;
+	if (result && result->size < sizeof(result->size))
+		return -EINVAL;
 	r = finish_check(main_quitter);
 	if (r)
 		return r;

@@ -153,7 +153,7 @@ void vt_segment_forget(struct vt_mapping *mapping)
 {
 	/* Over what is there: the address is never free for anybody else to take. */
 	(void)mmap(mapping->segment, mapping->size, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	if (descriptor_ours(mapping))
 		(void)close(mapping->fd);
 	mapping->fd = -1;

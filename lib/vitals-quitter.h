@@ -311,8 +311,8 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id);
  * the event.
  *
  * Threads: one that is not in the tree (-EDEADLK), usually main.
- * Return: the exit status, 0 or more, as in vitals_result; -EINVAL for NULL or not a
- * main quitter; -EDEADLK; -ECHILD in a forked child.
+ * Return: the exit status, 0 or more, as in vitals_result; -EINVAL for NULL, not a main
+ * quitter or a @result of size 0; -EDEADLK; -ECHILD in a forked child.
  */
 VITALS_EXPORT
 int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *result,

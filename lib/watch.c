@@ -122,6 +122,7 @@ static int monitor_start_controlled(vitals_registry *registry)
 	r = vt_helper_start(&monitor->thread, "vitals-monitor", monitor_run, registry);
 	if (r < 0) {
 		watch(registry, false);
+		vt_changes_stop(registry, before == VT_RUN_STOPPED);
 		atomic_store_explicit(&registry->run, before, memory_order_release);
 		return r;
 	}

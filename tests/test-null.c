@@ -182,10 +182,11 @@ static void quitter_calls(void)
 	ANSWERS(-EINVAL, vitals_quitter_hold, root, NULL);
 	ANSWERS(-EINVAL, vitals_quitter_release, root, NULL);
 	ck_assert_int_eq(vitals_quitter_abandon(root, 0) < 0, 1);
-	/* What ends a service ends it; a record without a size is left alone. */
+	/* What ends a service ends it; a record without a size is refused, and left alone. */
 	ANSWERS(0, vitals_quitter_send_quit, root, 0, NULL);
-	ANSWERS(0, vitals_quitter_finish, root, &result, NULL);
+	ANSWERS(-EINVAL, vitals_quitter_finish, root, &result, NULL);
 	ck_assert_uint_eq(result.size, 0);
+	ANSWERS(0, vitals_quitter_finish, root, NULL, NULL);
 	IS_NULL(vitals_quitter_free, root);
 }
 
