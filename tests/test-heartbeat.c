@@ -271,7 +271,7 @@ START_TEST(a_257th_group_has_no_room)
 {
 	struct vitals_heartbeat_options options;
 	vitals_heartbeat *heartbeat;
-	char name[16];
+	char name[32];
 	int i;
 
 	VITALS_INIT(&options);

@@ -101,7 +101,7 @@ END_TEST
 
 START_TEST(a_33rd_part_has_no_room)
 {
-	char name[16];
+	char name[32];
 	int i;
 
 	for (i = 0; i <= VITALS_PARTS_MAX; i++) {
