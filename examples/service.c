@@ -22,6 +22,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -63,8 +64,12 @@ static vitals_exporter *serve(void)
 	vitals_exporter *exporter;
 	int r = vitals_exporter_start(NULL, options.listen, NULL, &exporter);
 
-	if (r)
-		give_up(options.listen, strerror(-r));
+	if (r) {
+		/* The environment has the last word. */
+		const char *instead = getenv("VITALS_LISTEN");
+
+		give_up(instead ? instead : options.listen, strerror(-r));
+	}
 	return exporter;
 }
 

@@ -3,6 +3,7 @@
 #include "address.h"
 
 #include "buffer.h"
+#include "fd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -109,8 +110,8 @@ int vx_address_listen(struct vx_address *address)
 	const int on = 1;
 	int fd, r;
 
-	fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		    0);
+	fd = vx_fd_above_stdio(socket(address->any.sa_family,
+				      SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 	if (fd < 0) /* EAFNOSUPPORT: a kernel without IPv6 */
 		return errno == EAFNOSUPPORT ? -EADDRNOTAVAIL : -errno;
 	/* Not SO_REUSEPORT: with it a second process would get every other scrape. */

@@ -3,6 +3,7 @@
 #include "fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
@@ -17,6 +18,42 @@ static int marker_set(int epoll, int marker, int operation)
 	struct epoll_event nothing = { .events = 0, .data = { .ptr = NULL } };
 
 	return epoll_ctl(epoll, operation, marker, &nothing);
+}
+
+int vx_fd_above_stdio(int fd)
+{
+	int above, saved;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return above;
+}
+
+void vx_fd_stdio_hold(struct vx_fd_stdio *stdio)
+{
+	int fd;
+
+	stdio->n = 0;
+	while (stdio->n < 3) {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			return;
+		if (fd > STDERR_FILENO) {
+			close(fd);
+			return;
+		}
+		stdio->held[stdio->n++] = fd;
+	}
+}
+
+void vx_fd_stdio_release(struct vx_fd_stdio *stdio)
+{
+	while (stdio->n)
+		close(stdio->held[--stdio->n]);
 }
 
 struct vx_fd vx_fd_of(int fd)
@@ -49,7 +86,8 @@ void vx_fd_close(struct vx_fd *fd)
 int vx_wake_new(void)
 {
 	struct itimerspec signature = { .it_interval = { WAKE_SECONDS, WAKE_NS } };
-	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	int fd = vx_fd_above_stdio(
+		timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
 	int r;
 
 	if (fd < 0)

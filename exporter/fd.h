@@ -21,6 +21,24 @@ struct vx_fd {
 	ino_t inode;
 };
 
+/*
+ * A host may have closed its standard descriptors, and writes to their numbers all the same: none
+ * of ours may be there. Return: @fd, or another for the same, above 2 and close-on-exec; -1 as it
+ * is; -1 with errno set, and @fd is closed.
+ */
+int vx_fd_above_stdio(int fd);
+
+/*
+ * The same for a library that opens descriptors of its own: fills the numbers up to 2 that are free,
+ * and gives them back.
+ */
+struct vx_fd_stdio {
+	int held[3];
+	unsigned n;
+};
+void vx_fd_stdio_hold(struct vx_fd_stdio *stdio);
+void vx_fd_stdio_release(struct vx_fd_stdio *stdio);
+
 /* Sockets only: what has no inode of its own, epoll for one, is all the same to this. */
 struct vx_fd vx_fd_of(int fd);
 bool vx_fd_is_ours(const struct vx_fd *fd);

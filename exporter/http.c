@@ -215,8 +215,11 @@ static struct MHD_Response *no_memory_make(void)
 static int daemon_start(struct vx_http *http)
 {
 	const union MHD_DaemonInfo *info;
+	struct vx_fd_stdio stdio;
+	int error;
 
 	MHD_set_panic_func(panic_escape, NULL);
+	vx_fd_stdio_hold(&stdio);
 	errno = 0;
 	http->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, request_handle,
@@ -226,8 +229,10 @@ static int daemon_start(struct vx_http *http)
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION,
 		connection_notify, http, MHD_OPTION_NOTIFY_COMPLETED, request_completed,
 		http, MHD_OPTION_URI_LOG_CALLBACK, target_keep, http, MHD_OPTION_END);
+	error = errno;
+	vx_fd_stdio_release(&stdio);
 	if (!http->daemon)
-		return errno == EMFILE || errno == ENFILE ? -errno : -ENOMEM;
+		return error == EMFILE || error == ENFILE ? -error : -ENOMEM;
 	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	http->fd = info ? info->epoll_fd : -1;
 	return vx_marker_add(http->fd, http->marker);

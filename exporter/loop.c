@@ -69,7 +69,8 @@ static int loop_accept_at(struct vx_loop *loop, uint64_t now_ns)
 		if (r || loop->stats->connections >= loop->connections->limit)
 			return r ? r : -EAGAIN;
 	}
-	fd = accept4(loop->listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = vx_fd_above_stdio(
+		accept4(loop->listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 	if (fd >= 0) {
 		loop->stats->accepted++;
 		r = vx_http_add_at(loop->http, fd, now_ns);

@@ -68,8 +68,8 @@ static const struct vx_member part_members[] = {
 static const char *const stages[] = { "quit", "drain", "flush" };
 static const char *const causes[] = { NULL,           "call",          "signal",  "fd",
 				      "thread_ended", "thread_failed", "all_done" };
-static const char *const thread_states[] = { "not_started", "running", "returned",
-					     "hold" };
+static const char *const thread_states[] = { "not_started", "running", "returned", "hold",
+					     "dead" };
 
 /* A row of a newer library may hold a word that is not known here. */
 #define WORD(words, i) ((i) < VX_LENGTH(words) ? (words)[i] : "unknown")

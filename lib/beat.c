@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "histogram.h"
+#include "wakefd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +21,8 @@ static bool closed(const struct vt_hot *hot)
 	return atomic_load_explicit(&hot->flags, memory_order_relaxed) & VT_HB_CLOSED;
 }
 
-/* The slow part of a pulse: it came after its interval. */
-static void pulse_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t interval_ns)
+/* The slow part of an interval's end: it was longer than it should be. */
+static void interval_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t interval_ns)
 {
 	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
 	struct vt_group_slot *group;
@@ -39,11 +40,26 @@ static void pulse_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t interv
 					  missed, memory_order_relaxed);
 }
 
+/* An interval that began at @began_ns has ended. */
+static void interval_end(vitals_heartbeat *heartbeat, uint64_t began_ns, uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	/* Another thread's pulse may have been a little ahead. */
+	uint64_t ns = now_ns > began_ns ? now_ns - began_ns : 0, interval_ns;
+
+	if (heartbeat->intervals)
+		vt_intervals_add(heartbeat->intervals, vt_heartbeat_buckets(hot), ns);
+	interval_ns = atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+	/* 0 only in a forked child, whose copy of the slot is empty. */
+	if (ns > interval_ns && interval_ns)
+		interval_late(heartbeat, ns, interval_ns);
+}
+
 int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
 	struct vt_intervals *intervals = heartbeat->intervals;
-	uint64_t before, interval_ns;
+	uint64_t before;
 
 	if (closed(hot))
 		return -ECANCELED;
@@ -53,17 +69,8 @@ int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 	    vt_intervals_pulse_first(intervals, &hot->pulse, now_ns))
 		return 0;
 	before = atomic_exchange_explicit(&hot->pulse, now_ns, memory_order_relaxed);
-	if (!before)
-		return 0;
-
-	/* Another thread's pulse may have been a little ahead. */
-	before = now_ns > before ? now_ns - before : 0;
-	if (intervals)
-		vt_intervals_add(intervals, vt_heartbeat_buckets(hot), before);
-	interval_ns = atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
-	/* 0 only in a forked child, whose copy of the slot is empty. */
-	if (before > interval_ns && interval_ns)
-		pulse_late(heartbeat, before, interval_ns);
+	if (before)
+		interval_end(heartbeat, before, now_ns);
 	return 0;
 }
 
@@ -82,13 +89,16 @@ void vitals_heartbeat_touch(vitals_heartbeat *heartbeat)
 int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+	uint64_t before;
 
 	if (closed(hot))
 		return -ECANCELED;
-	if (heartbeat->intervals)
-		vt_intervals_rest(heartbeat->intervals, &hot->pulse);
-	else
-		atomic_store_explicit(&hot->pulse, 0, memory_order_relaxed);
+	before = heartbeat->intervals
+			 ? vt_intervals_rest(heartbeat->intervals, &hot->pulse, now_ns)
+			 : atomic_exchange_explicit(&hot->pulse, 0, memory_order_relaxed);
+	/* The work since the last pulse is an interval too; the rest that follows is not. */
+	if (before)
+		interval_end(heartbeat, before, now_ns);
 	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns) | VT_BEAT_IDLE,
 			      memory_order_relaxed);
 	return 0;
@@ -141,7 +151,9 @@ static int due_fd_new(const vitals_heartbeat *heartbeat)
 
 	if (fd < 0)
 		return -errno;
-	due_fd_arm(heartbeat, fd);
+	fd = vt_fd_above_stdio(fd);
+	if (fd >= 0)
+		due_fd_arm(heartbeat, fd);
 	return fd;
 }
 

@@ -131,16 +131,20 @@ bool vt_intervals_pulse_first(struct vt_intervals *intervals, _Atomic uint64_t *
 	return first;
 }
 
-void vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse)
+uint64_t vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse,
+			   uint64_t now_ns)
 {
 	uint64_t last = atomic_load_explicit(pulse, memory_order_relaxed);
 
 	/* Before pulse turns 0, so that no reader finds neither. */
 	if (last)
-		atomic_store_explicit(&intervals->rest_ns, last, memory_order_release);
+		atomic_store_explicit(&intervals->rest_ns, now_ns > last ? now_ns : last,
+				      memory_order_release);
 	last = atomic_exchange_explicit(pulse, 0, memory_order_acq_rel);
 	if (last)
-		atomic_store_explicit(&intervals->rest_ns, last, memory_order_release);
+		atomic_store_explicit(&intervals->rest_ns, now_ns > last ? now_ns : last,
+				      memory_order_release);
+	return last;
 }
 
 uint64_t vt_intervals_sum(const struct vt_intervals *intervals,

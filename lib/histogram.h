@@ -49,8 +49,9 @@ void vt_intervals_add(struct vt_intervals *intervals, unsigned n, uint64_t ns);
 bool vt_intervals_pulse_first(struct vt_intervals *intervals, _Atomic uint64_t *pulse,
 			      uint64_t now_ns);
 
-/* Pulsing rests. */
-void vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse);
+/* Pulsing rests from @now_ns on. Return: the last pulse, whose interval ends now; 0: none. */
+uint64_t vt_intervals_rest(struct vt_intervals *intervals, _Atomic uint64_t *pulse,
+			   uint64_t now_ns);
 
 /* The sum of all intervals; @pulse is the heartbeat's word of that name. */
 uint64_t vt_intervals_sum(const struct vt_intervals *intervals,

@@ -218,7 +218,7 @@ struct vt_cold {
  */
 struct vt_intervals {
 	_Atomic uint64_t first_ns;
-	_Atomic uint64_t rest_ns; /* the last pulse, while pulse is 0 */
+	_Atomic uint64_t rest_ns; /* since when it rests, while pulse is 0 */
 	_Atomic uint64_t gaps_ns;
 	_Atomic uint64_t max_ns;
 	_Atomic uint64_t missed;

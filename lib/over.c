@@ -48,6 +48,7 @@ static vitals_heartbeat *over_adopted(vitals_registry *registry, vitals_thread *
 		self->heartbeat = NULL;
 		vt_member_remove(registry, self, told);
 	} else {
+		vt_slot_put(&self->slot->state, VITALS_THREAD_DEAD);
 		self->over_next = registry->tree->over_first;
 		registry->tree->over_first = self->index + 1;
 	}

@@ -102,7 +102,8 @@ static int print_quitters(vitals_snapshot *snapshot, int fd)
 static const char *state_word(uint32_t state)
 {
 	static const char *const words[] = { "not started yet", "running",
-					     "in thread-exit destructors", "a hold" };
+					     "in thread-exit destructors", "a hold",
+					     "gone without leaving" };
 
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
 }

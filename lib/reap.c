@@ -62,7 +62,9 @@ static bool join_try(vitals_registry *registry, vitals_thread *member)
 		/* Relaxed: a hint whether there is somebody to join. */
 		atomic_fetch_sub_explicit(&registry->tree->n_over, 1,
 					  memory_order_relaxed);
-		if (!(member->bits & VT_MEMBER_DEAD))
+		if (member->bits & VT_MEMBER_DEAD)
+			vt_slot_put(&member->slot->state, VITALS_THREAD_DEAD);
+		else
 			heartbeat = put_away(registry, member, &told);
 	}
 	/* Release: who waits for the claim sees what came of it. */

@@ -2,6 +2,8 @@
 
 #include "region.h"
 
+#include "wakefd.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -93,7 +95,7 @@ static void *shared_new(struct vt_mapping *mapping, size_t size)
 
 	if (!file_size_allowed(size))
 		return MAP_FAILED;
-	fd = memfd_create("vitals", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = vt_fd_above_stdio(memfd_create("vitals", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 	if (fd < 0)
 		return MAP_FAILED;
 	at = fstat(fd, &st) < 0 ? MAP_FAILED : memfd_map(fd, size);

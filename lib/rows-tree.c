@@ -153,7 +153,7 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
 	info->state = LOAD(slot, state);
-	if (info->state > VITALS_THREAD_HOLD)
+	if (info->state > VITALS_THREAD_DEAD)
 		info->state = VITALS_THREAD_NOT_STARTED;
 	info->id = LOAD(slot, id);
 	info->tid = LOAD(slot, tid);

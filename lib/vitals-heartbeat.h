@@ -139,7 +139,8 @@ void vitals_heartbeat_touch(vitals_heartbeat *heartbeat);
  * vitals_heartbeat_idle() - the silence from here on is meant
  * @heartbeat: NULL is closed
  *
- * Ends with the next beat. The time spent idle is in no interval.
+ * Ends with the next beat. Ends the interval since the last pulse, as a pulse does; the time spent
+ * idle is in none.
  *
  * Threads: any.
  * Return: 0; -ECANCELED if it is closed.

@@ -28,6 +28,7 @@ enum vitals_thread_state {
 	VITALS_THREAD_RUNNING = 1,
 	VITALS_THREAD_RETURNED = 2, /* its function has; its destructors may run */
 	VITALS_THREAD_HOLD = 3,     /* not a thread: vitals_quitter_hold() */
+	VITALS_THREAD_DEAD = 4, /* gone without leaving; listed until it is put away */
 };
 
 /* Flags of the process row. */
@@ -131,7 +132,7 @@ struct vitals_process_info {
  * @silence_ns: @from_ns of the process row less @beat_ns
  * @changed_ns: since when it is in this state, as the monitor saw it
  * @change: the number of its newest event, 0: none yet
- * @pulses: intervals counted, so one less than pulses in a row
+ * @pulses: intervals counted: from each pulse to the next, or to idle
  * @sum_ns: their sum
  * @max_ns: the longest
  * @p50_ns: half of them are at most this, to the histogram's precision

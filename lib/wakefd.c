@@ -21,6 +21,19 @@ static void wakefd_arm(int fd, long value_ns)
 	errno = saved;
 }
 
+int vt_fd_above_stdio(int fd)
+{
+	int above;
+
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	above = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (above < 0)
+		above = -errno;
+	(void)close(fd);
+	return above;
+}
+
 int vt_wakefd_new(void)
 {
 	struct itimerspec when = { .it_interval = { .tv_nsec = SIGNATURE_NS } };
@@ -28,6 +41,9 @@ int vt_wakefd_new(void)
 
 	if (fd < 0)
 		return -errno;
+	fd = vt_fd_above_stdio(fd);
+	if (fd < 0)
+		return fd;
 	/* Cannot fail: the descriptor is a timer and the times are good. */
 	(void)timerfd_settime(fd, 0, &when, NULL);
 	return fd;

@@ -15,6 +15,13 @@
 
 #include <stdbool.h>
 
+/*
+ * A host may have closed its standard descriptors, and writes to their numbers all the same: none of
+ * ours may be there. Return: @fd, or another for the same, above 2 and close-on-exec; negative @fd as
+ * it is; a negative errno, and @fd is closed.
+ */
+int vt_fd_above_stdio(int fd);
+
 /* Return: the descriptor, not readable, close-on-exec; or a negative errno. */
 int vt_wakefd_new(void);
 

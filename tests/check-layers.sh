@@ -60,6 +60,7 @@ print snapshot
 quitter cause
 reap thread
 region layout
+region wakefd
 registry fork
 registry slots
 registry view

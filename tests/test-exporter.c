@@ -8,8 +8,10 @@
 #include "http-client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static const struct {
 	const char *text;
@@ -48,6 +50,26 @@ START_TEST(refuses_an_address)
 	ck_assert_ptr_null(none);
 	ck_assert_int_eq(fd_count(), fds);
 	ck_assert_uint_eq(fake.starts, 0);
+}
+END_TEST
+
+static void serves_without_stdio(void *arg)
+{
+	struct vitals_exporter *served;
+	int fd;
+
+	(void)arg;
+	for (fd = 0; fd < 3; fd++)
+		close(fd);
+	child_check(vitals_exporter_start(NULL, "127.0.0.1:0", NULL, &served) == 0);
+	for (fd = 0; fd < 3; fd++)
+		child_check(fcntl(fd, F_GETFD) < 0);
+	vitals_exporter_stop(served);
+}
+
+START_TEST(no_descriptor_is_where_the_host_writes_its_output)
+{
+	child_run(serves_without_stdio, NULL);
 }
 END_TEST
 
@@ -190,6 +212,7 @@ int main(void)
 	tcase_add_loop_test(tc, refuses_an_address, 0,
 			    sizeof(addresses) / sizeof(addresses[0]));
 	tcase_add_loop_test(tc, takes_an_address, 0, 4);
+	tcase_add_test(tc, no_descriptor_is_where_the_host_writes_its_output);
 	tcase_add_test(tc, listens_beyond_loopback_when_told);
 	tcase_add_test(tc, leaves_nothing_when_it_fails);
 	tcase_add_test(tc, takes_a_monitor_that_runs_already);

@@ -168,7 +168,9 @@ static void afresh_works(void)
 	child_check(strcmp(info.name, "worker") == 0);
 	VITALS_INIT(&event);
 	child_check(vitals_events_next(mine, T, &event) == 0);
-	child_check(event.to == VITALS_SILENT || event.kind == VITALS_EVENT_PAUSE);
+	/* On a busy machine the first look may come late. */
+	child_check(event.to == VITALS_SILENT || event.to == VITALS_STUCK ||
+		    event.kind == VITALS_EVENT_PAUSE);
 
 	/* What was inherited stays what it was. */
 	child_check(vitals_heartbeat_pulse(fine) == 0);

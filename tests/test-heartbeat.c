@@ -136,21 +136,44 @@ START_TEST(counts_intervals_and_their_exact_sum_without_the_idle_time)
 	for (i = 0; i <= 10; i++)
 		ck_assert_int_eq(
 			vt_heartbeat_pulse_at(heartbeat, now + i * VITALS_MS(10)), 0);
-	now += VITALS_S(1);
+	/* The work after the last pulse ends with idle. */
+	now += VITALS_MS(130);
 	ck_assert_int_eq(vt_heartbeat_idle_at(heartbeat, now), 0);
 	info = row(0);
-	ck_assert_uint_eq(info.pulses, 10);
-	ck_assert_uint_eq(info.sum_ns, VITALS_MS(100));
+	ck_assert_uint_eq(info.pulses, 11);
+	ck_assert_uint_eq(info.sum_ns, VITALS_MS(130));
 	now += VITALS_S(5);
 	for (i = 0; i <= 2; i++)
 		ck_assert_int_eq(
 			vt_heartbeat_pulse_at(heartbeat, now + i * VITALS_MS(250)), 0);
 	info = row(0);
-	ck_assert_uint_eq(info.pulses, 12);
-	ck_assert_uint_eq(info.sum_ns, VITALS_MS(600));
+	ck_assert_uint_eq(info.pulses, 13);
+	ck_assert_uint_eq(info.sum_ns, VITALS_MS(630));
 	ck_assert_uint_eq(info.max_ns, VITALS_MS(250));
 	/* 250 ms at an interval of 100 ms: one pulse never came, each of the two times. */
 	ck_assert_uint_eq(info.missed, 2);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* The loop of a thread that works, then waits: each round has one interval, its work. */
+START_TEST(work_that_ends_in_idle_is_an_interval)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made("worker");
+	struct vitals_heartbeat_info info;
+	unsigned i;
+
+	for (i = 0; i < 10; i++) {
+		ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+		now += VITALS_MS(150);
+		ck_assert_int_eq(vt_heartbeat_idle_at(heartbeat, now), 0);
+		ck_assert_int_eq(vt_heartbeat_idle_at(heartbeat, now + 8), 0);
+		now += VITALS_S(7);
+	}
+	info = row(0);
+	ck_assert_uint_eq(info.pulses, 10);
+	ck_assert_uint_eq(info.sum_ns, VITALS_MS(1500));
+	ck_assert_uint_eq(info.max_ns, VITALS_MS(150));
 	vitals_heartbeat_unref(heartbeat);
 }
 END_TEST
@@ -416,6 +439,7 @@ int main(void)
 	tcase_add_test(tc, numbers_the_living_of_a_name_lowest_free_first);
 	tcase_add_test(tc, is_idle_until_the_next_beat);
 	tcase_add_test(tc, counts_intervals_and_their_exact_sum_without_the_idle_time);
+	tcase_add_test(tc, work_that_ends_in_idle_is_an_interval);
 	tcase_add_test(tc, a_pulse_on_a_closed_one_answers_and_harms_nothing);
 	tcase_add_test(tc, is_due_once_its_interval_has_passed);
 	tcase_add_test(tc, a_due_fd_turns_readable_once_an_interval);

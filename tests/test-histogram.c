@@ -141,15 +141,17 @@ START_TEST(the_sum_leaves_rests_out)
 	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 0);
 	atomic_store(&pulse, 1700);
 	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 700);
-	vt_intervals_rest(intervals, &pulse);
-	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 700);
+	/* What was begun by the last pulse ends with the rest. */
+	ck_assert_uint_eq(vt_intervals_rest(intervals, &pulse, 1750), 1700);
+	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 750);
+	ck_assert_uint_eq(vt_intervals_rest(intervals, &pulse, 5000), 0);
 	ck_assert(vt_intervals_pulse_first(intervals, &pulse, 9000));
-	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 700);
+	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 750);
 	atomic_store(&pulse, 9100);
-	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 800);
+	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 850);
 	/* The loser of two first pulses begins nothing. */
 	ck_assert(!vt_intervals_pulse_first(intervals, &pulse, 9200));
-	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 900);
+	ck_assert_uint_eq(vt_intervals_sum(intervals, &pulse), 950);
 }
 END_TEST
 

@@ -415,6 +415,34 @@ static void all_descriptors(void *arg)
 		child_check(fcntl(fd, F_GETFD) == -1);
 }
 
+static void starts_without_stdio(void *arg)
+{
+	vitals_heartbeat *heartbeat;
+	vitals_registry *own;
+	vitals_events *events;
+	int fd;
+
+	(void)arg;
+	for (fd = 0; fd < 3; fd++)
+		close(fd);
+	child_check(vitals_registry_new(0, &own) == 0);
+	child_check(vitals_heartbeat_new(own, "a", VITALS_S(1), NULL, &heartbeat) == 0);
+	child_check(vitals_heartbeat_due_fd(heartbeat) > 2);
+	child_check(vitals_events_open(own, NULL, &events) == 0);
+	child_check(vitals_events_fd(events) > 2);
+	child_check(vitals_start(own) == 0);
+	/* What the host writes to its standard output goes nowhere, as before. */
+	for (fd = 0; fd < 3; fd++)
+		child_check(fcntl(fd, F_GETFD) < 0);
+	child_check(vitals_stop(own) == 0);
+}
+
+START_TEST(no_descriptor_is_where_the_host_writes_its_output)
+{
+	child_run(starts_without_stdio, NULL);
+}
+END_TEST
+
 START_TEST(every_descriptor_is_closed_on_exec_and_at_the_end)
 {
 	child_run(all_descriptors, NULL);
@@ -554,6 +582,7 @@ int main(void)
 		tc,
 		after_closefrom_the_hosts_timers_on_the_same_numbers_stay_as_they_are);
 	tcase_add_test(tc, nobody_outside_can_cut_a_segment_or_write_to_it);
+	tcase_add_test(tc, no_descriptor_is_where_the_host_writes_its_output);
 	tcase_add_test(tc, every_descriptor_is_closed_on_exec_and_at_the_end);
 	tcase_add_loop_test(
 		tc, a_freed_registry_gives_back_its_descriptors_and_its_memory, 0, 2);

@@ -82,7 +82,7 @@ static void *beater_run(void *arg)
 	uint32_t kind = *(const uint32_t *)arg % 4;
 	enum group group = kind == 3 ? MIXED : BEATEN;
 	vitals_heartbeat *mine;
-	uint64_t beats, began = 0;
+	uint64_t beats;
 
 	mine = heartbeat_in(group, "beater", kind == 1 ? VITALS_COARSE_HISTOGRAM : 0, T);
 	if (!mine)
@@ -94,12 +94,12 @@ static void *beater_run(void *arg)
 		if (kind == 3) {
 			vitals_heartbeat_touch(mine);
 			(void)vitals_heartbeat_due(mine);
+			/* Ends what the pulse began: every pulse has its interval. */
 			(void)worker_check(vitals_heartbeat_idle(mine) == 0);
-			began++;
 		}
 	}
 	atomic_fetch_add(&pulses[group], beats);
-	atomic_fetch_add(&firsts[group], kind == 3 ? began : 1);
+	atomic_fetch_add(&firsts[group], kind == 3 ? 0 : 1);
 	atomic_fetch_add(&pulses[SHARED], beats);
 	/* Some leave it dead. */
 	if (kind != 2)

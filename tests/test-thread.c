@@ -305,7 +305,7 @@ START_TEST(one_that_failed_leaves_a_dead_heartbeat)
 	ck_assert_int_eq(forked(service.main, "w", VITALS_S(10), fails, NULL, 0), 0);
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	ck_assert(thread_row(service.registry, "w", &info));
-	ck_assert_uint_eq(info.state, VITALS_THREAD_RETURNED);
+	ck_assert_uint_eq(info.state, VITALS_THREAD_DEAD);
 	ck_assert_int_eq(vitals_quitter_abandon(service.main, info.id), 0);
 	ck_assert_uint_eq(thread_rows(service.registry), 0);
 	ck_assert_int_eq(vitals_quitter_abandon(service.main, info.id), -ESRCH);

@@ -625,7 +625,7 @@ text_expect(quitter.path, sizeof(quitter.path));
 text_expect(quitter.cause_text, sizeof(quitter.cause_text));
 }
 EACH(thread, thread, 64)
-ck_assert_uint_le(thread.state, VITALS_THREAD_HOLD);
+ck_assert_uint_le(thread.state, VITALS_THREAD_DEAD);
 text_expect(thread.path, sizeof(thread.path));
 text_expect(thread.quitter_path, sizeof(thread.quitter_path));
 }
