@@ -33,6 +33,12 @@ static const struct vx_family quitter_families[] = {
 
 static_assert(VX_LENGTH(quitter_families) == VX_QUITTER_SERIES, "in the budget");
 
+static const struct vx_family durations_family = {
+	"vitals_quitter_shutdown_duration_seconds", "histogram",
+	"From the request to quit to the end of the wait, of all quitters.",
+	VX_UNIT_SECONDS
+};
+
 static const char *const states[] = { "running", "quitting", "done", "timed_out" };
 
 static unsigned quitter_state(const struct vitals_quitter_info *quitter)
@@ -114,6 +120,18 @@ const char *vx_quitter_state(const struct vitals_quitter_info *quitter)
 	return states[quitter_state(quitter)];
 }
 
+static void durations_write(const struct vx_look *look, struct vx_exposition *to)
+{
+	static const struct vx_labels none = { "", 0 };
+	uint64_t counts[VITALS_BUCKETS_COARSE];
+
+	if (vitals_snapshot_shutdown_buckets(look->snapshot, counts))
+		return;
+	vx_exposition_head(to, &durations_family);
+	vx_exposition_histogram(to, &durations_family, none, counts,
+				look->process.shutdown_sum_ns);
+}
+
 uint64_t vx_series_quitters(const struct vx_look *look, const struct vx_budget *budget,
 			    struct vx_table *table, struct vx_exposition *to)
 {
@@ -127,6 +145,7 @@ uint64_t vx_series_quitters(const struct vx_look *look, const struct vx_budget *
 		vx_exposition_sample_with(to, &quitters_by_state, none, "state",
 					  states[i], counts[i]);
 	vx_table_write(table, to, quitter_families, 0, VX_LENGTH(quitter_families));
+	durations_write(look, to);
 	return look->process.quitters > table->n
 		       ? (look->process.quitters - table->n) * VX_QUITTER_SERIES
 		       : 0;

@@ -117,6 +117,12 @@ struct vt_summary {
 	struct vt_worst worst[VT_WORST];
 };
 
+/* A classic histogram: of a group's closed members, of late pulses, of shutdowns. */
+struct vt_tally {
+	_Atomic uint64_t counts[VT_COARSE];
+	_Atomic uint64_t sum_ns;
+};
+
 /* Counts that quitters keep as they go: each a fact of its own. */
 struct vt_totals {
 	_Alignas(128) _Atomic uint32_t quitters;
@@ -128,6 +134,7 @@ struct vt_totals {
 	_Atomic uint64_t shutdowns;
 	_Atomic uint64_t shutdown_timeouts;
 	_Atomic uint64_t late_threads;
+	struct vt_tally took; /* how long shutdowns took, from the request on */
 };
 
 /* root flags */
@@ -147,12 +154,6 @@ struct vt_root {
 	_Atomic uint32_t main_quitter;   /* index + 1 */
 	struct vt_summary summary;
 	struct vt_totals totals;
-};
-
-/* The classic histogram of a group: closed members' counts, or late pulses. */
-struct vt_tally {
-	_Atomic uint64_t counts[VT_COARSE];
-	_Atomic uint64_t sum_ns;
 };
 
 struct vt_group_slot {

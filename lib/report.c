@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include "clock.h"
+#include "histogram.h"
 #include "snapshot.h"
 #include "tell.h"
 #include "thread.h"
@@ -150,6 +151,23 @@ static void total_add(_Atomic uint64_t *total, uint64_t n)
 	atomic_fetch_add_explicit(total, n, memory_order_relaxed);
 }
 
+/* One more shutdown has ended, of @late threads and holds late. */
+static void totals_note(vitals_registry *registry, const vitals_quitter *quitter,
+			uint32_t late, uint64_t now_ns) VT_REQUIRES(registry->lock)
+{
+	struct vt_totals *totals = &registry->root->totals;
+	/* Relaxed: written under the lock that is held. */
+	uint64_t told_ns = atomic_load_explicit(&vt_quitter_slot(quitter)->told_ns,
+						memory_order_relaxed);
+	uint64_t took_ns = now_ns > told_ns ? now_ns - told_ns : 0;
+
+	total_add(&totals->shutdowns, 1);
+	total_add(&totals->shutdown_timeouts, late ? 1 : 0);
+	total_add(&totals->late_threads, late);
+	vt_tally_add(&totals->took, vt_histogram_coarse_of(vt_histogram_fine(took_ns)), 1,
+		     took_ns);
+}
+
 /*
  * One pass over @quitter's subtree. @notes: writes down, per node, how the wait has
  * ended.
@@ -183,7 +201,6 @@ static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts
 			 uint64_t now_ns)
 {
 	vitals_registry *registry = quitter->registry;
-	struct vt_totals *totals = &registry->root->totals;
 	struct pass count = { 0 };
 
 	vt_lock(&registry->lock);
@@ -194,11 +211,8 @@ static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts
 	pass->room = count.n;
 	vt_lock(&registry->lock);
 	pass_tree(registry, quitter, pass, counts, now_ns);
-	if (counts && vt_tell_marked(quitter) && pass->n) {
-		total_add(&totals->shutdowns, 1);
-		total_add(&totals->shutdown_timeouts, 1);
-		total_add(&totals->late_threads, pass->n);
-	}
+	if (counts && vt_tell_marked(quitter) && pass->n)
+		totals_note(registry, quitter, pass->n, now_ns);
 	vt_unlock(&registry->lock);
 }
 
@@ -232,7 +246,7 @@ void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
 	if (registry->tree->n_shutdowns)
 		pass_tree(registry, quitter, &none, true, now_ns);
 	shutdown_note(registry, quitter, 0, false, now_ns);
-	total_add(&registry->root->totals.shutdowns, 1);
+	totals_note(registry, quitter, 0, now_ns);
 	vt_unlock(&registry->lock);
 }
 

@@ -216,6 +216,7 @@ static void process_totals(const struct vt_totals *totals,
 	info->shutdowns = LOAD(totals, shutdowns);
 	info->shutdown_timeouts = LOAD(totals, shutdown_timeouts);
 	info->late_threads = LOAD(totals, late_threads);
+	info->shutdown_sum_ns = LOAD(totals, took.sum_ns);
 }
 
 static uint32_t process_flags(uint32_t root, const struct vt_tick *tick,

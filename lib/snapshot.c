@@ -332,3 +332,17 @@ int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index,
 	       sizeof(row->intervals));
 	return 0;
 }
+
+int vitals_snapshot_shutdown_buckets(vitals_snapshot *snapshot, uint64_t *counts)
+{
+	const struct vt_tally *took;
+	unsigned i;
+
+	if (!snapshot || !counts)
+		return -EINVAL;
+	took = &vt_view_root(snapshot->view)->totals.took;
+	/* Acquire: after the process row, so the counts are not behind its sum by much. */
+	for (i = 0; i < VT_COARSE; i++)
+		counts[i] = atomic_load_explicit(&took->counts[i], memory_order_acquire);
+	return 0;
+}

@@ -75,6 +75,7 @@ enum vitals_thread_state {
  * @shutdown_timeouts: of those, with somebody late
  * @late_threads: threads and holds late in those, in all
  * @not_watched_ns: since when nobody has looked, 0 if watched or by intent
+ * @shutdown_sum_ns: how long those shutdowns took, in all
  */
 struct vitals_process_info {
 	uint32_t size;
@@ -112,6 +113,7 @@ struct vitals_process_info {
 	uint64_t shutdown_timeouts;
 	uint64_t late_threads;
 	uint64_t not_watched_ns;
+	uint64_t shutdown_sum_ns;
 };
 
 /**
@@ -468,6 +470,19 @@ int vitals_snapshot_buckets(vitals_snapshot *snapshot, uint32_t index, uint64_t 
 VITALS_EXPORT
 int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index,
 				  uint32_t which, uint64_t *counts);
+
+/**
+ * vitals_snapshot_shutdown_buckets() - how long shutdowns took, of all quitters
+ * @snapshot: as taken
+ * @counts: receives VITALS_BUCKETS_COARSE counts, one a bucket, not cumulative
+ *
+ * From the request to the end of the wait; freed quitters included.
+ *
+ * Threads: any; one at a time for the same snapshot.
+ * Return: 0; -EINVAL for NULL.
+ */
+VITALS_EXPORT
+int vitals_snapshot_shutdown_buckets(vitals_snapshot *snapshot, uint64_t *counts);
 
 /**
  * vitals_snapshot_print() - the rows as aligned text

@@ -352,6 +352,14 @@ int vitals_snapshot_part(vitals_snapshot *snapshot, uint32_t index,
 	return row_copy(info, info->size, &fake.parts[index], sizeof(fake.parts[0]));
 }
 
+int vitals_snapshot_shutdown_buckets(vitals_snapshot *snapshot, uint64_t *counts)
+{
+	(void)snapshot;
+	memset(counts, 0, VITALS_BUCKETS_COARSE * sizeof(*counts));
+	counts[22] = fake.process.shutdowns;
+	return 0;
+}
+
 int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index,
 				  uint32_t which, uint64_t *counts)
 {

@@ -266,6 +266,8 @@ static void snapshot_calls(void)
 	ANSWERS(-EINVAL, vitals_snapshot_group_buckets, NULL, 0, 0, counts);
 	ANSWERS(-EINVAL, vitals_snapshot_group_buckets, snapshot, 0, 0, NULL);
 	ANSWERS(-EINVAL, vitals_snapshot_group_buckets, snapshot, 0, 2, counts);
+	ANSWERS(-EINVAL, vitals_snapshot_shutdown_buckets, NULL, counts);
+	ANSWERS(-EINVAL, vitals_snapshot_shutdown_buckets, snapshot, NULL);
 	ANSWERS(-EINVAL, vitals_snapshot_print, NULL, 1);
 	ck_assert_int_lt(vitals_snapshot_print(snapshot, -1), 1);
 	IS_NULL(vitals_snapshot_free, snapshot);

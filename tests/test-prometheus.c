@@ -80,6 +80,21 @@ static bool promtool_accepts(void)
 	return pclose(promtool) == 0;
 }
 
+START_TEST(tells_how_long_shutdowns_took)
+{
+	fake.process.shutdowns = 3;
+	fake.process.shutdown_sum_ns = VITALS_MS(10500);
+	render(10000);
+	ck_assert(has("vitals_quitter_shutdown_duration_seconds_bucket{le=\"1.0\"} 0\n"));
+	ck_assert(has("vitals_quitter_shutdown_duration_seconds_bucket{le=\"4.0\"} 3\n"));
+	ck_assert(
+		has("vitals_quitter_shutdown_duration_seconds_bucket{le=\"+Inf\"} 3\n"));
+	ck_assert(has("vitals_quitter_shutdown_duration_seconds_sum 10.5\n"));
+	ck_assert(has("vitals_quitter_shutdown_duration_seconds_count 3\n"));
+	ck_assert(promtool_accepts());
+}
+END_TEST
+
 START_TEST(renders_what_it_always_did)
 {
 	const char *compiler = "compiler=\"" __VERSION__ "\"";
@@ -330,6 +345,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, renders_what_it_always_did);
+	tcase_add_test(tc, tells_how_long_shutdowns_took);
 	tcase_add_test(tc, pleases_promtool);
 	tcase_add_test(tc, sums_every_bucket);
 	tcase_add_test(tc, says_when_not_how_long_ago);

@@ -192,6 +192,34 @@ START_TEST(the_late_are_exactly_the_late)
 }
 END_TEST
 
+START_TEST(a_shutdown_is_counted_by_how_long_it_took)
+{
+	uint64_t counts[VITALS_BUCKETS_COARSE], total = 0;
+	struct vitals_process_info process;
+	vitals_snapshot *all = NULL;
+	unsigned i;
+
+	ck_assert_int_eq(vitals_quitter_hold(service.main, "work"), 0);
+	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), NULL),
+			 -ETIMEDOUT);
+	ck_assert_int_eq(vitals_quitter_release(service.main, "work"), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, 0, NULL), 0);
+	VITALS_INIT(&process);
+	ck_assert_int_eq(vitals_snapshot_take(service.registry, &all), 0);
+	ck_assert_int_eq(vitals_snapshot_process(all, &process), 0);
+	ck_assert_int_eq(vitals_snapshot_shutdown_buckets(all, counts), 0);
+	for (i = 0; i < VITALS_BUCKETS_COARSE; i++)
+		total += counts[i];
+	ck_assert_uint_eq(process.shutdowns, 2);
+	ck_assert_uint_eq(process.shutdown_timeouts, 1);
+	ck_assert_uint_eq(total, 2);
+	/* Both from the request on. */
+	ck_assert_uint_ge(process.shutdown_sum_ns, 2 * VITALS_MS(20));
+	vitals_snapshot_free(all);
+}
+END_TEST
+
 START_TEST(a_late_row_says_how)
 {
 	vitals_quitter *pool = child_of(service.main, "pool");
@@ -384,6 +412,7 @@ int main(void)
 	tcase_add_test(tcase, an_abandoned_hold_is_not_waited_for);
 	tcase_add_loop_test(tcase, the_late_are_exactly_the_late, 0, 10);
 	tcase_add_test(tcase, a_late_row_says_how);
+	tcase_add_test(tcase, a_shutdown_is_counted_by_how_long_it_took);
 	tcase_add_test(tcase, one_deadline_for_all_levels);
 	tcase_add_test(tcase, waiting_for_oneself_is_noticed);
 	tcase_add_test(tcase, many_wait_and_all_are_woken);
