@@ -23,11 +23,26 @@ static struct {
 	int line;
 } worker;
 
+/* What the caller ignores or blocks (nohup, a shell's background) is not what is tested. */
+static void signals_default(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE };
+	sigset_t none;
+	size_t i;
+
+	for (i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		signal(signals[i], SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 int run_suite(Suite *suite)
 {
-	SRunner *runner = srunner_create(suite);
+	SRunner *runner;
 	int failed;
 
+	signals_default();
+	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
