@@ -24,12 +24,9 @@ static bool closed(const struct vt_hot *hot)
 /* The slow part of an interval's end: it was longer than it should be. */
 static void interval_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t interval_ns)
 {
-	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
-	struct vt_group_slot *group;
+	struct vt_group_slot *group = vt_heartbeat_group(heartbeat);
 	uint64_t missed = ns / interval_ns - 1;
 
-	group = vt_slot(heartbeat->registry, VT_KIND_GROUP,
-			atomic_load_explicit(&cold->group, memory_order_relaxed));
 	vt_tally_add(&group->lateness,
 		     vt_histogram_coarse_of(vt_histogram_fine(ns - interval_ns)), 1,
 		     ns - interval_ns);
@@ -136,6 +133,11 @@ static bool due_fd_ours(const vitals_heartbeat *heartbeat, int fd)
 	       is.it_interval.tv_nsec == period.tv_nsec;
 }
 
+static int due_fd_of(const vitals_heartbeat *heartbeat, memory_order order)
+{
+	return atomic_load_explicit(&vt_heartbeat_seldom(heartbeat)->due_fd, order) - 1;
+}
+
 static void due_fd_arm(const vitals_heartbeat *heartbeat, int fd)
 {
 	struct itimerspec is = { .it_interval = due_period(heartbeat),
@@ -161,7 +163,7 @@ static int due_fd_new(const vitals_heartbeat *heartbeat)
 static void due_fd_renew(const vitals_heartbeat *heartbeat)
 {
 	/* Relaxed: the child has one thread. */
-	int fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_relaxed), mine;
+	int fd = due_fd_of(heartbeat, memory_order_relaxed), mine;
 
 	if (fd < 0 || !due_fd_ours(heartbeat, fd))
 		return;
@@ -181,7 +183,7 @@ static void timers_carried(vitals_registry *registry)
 		const struct vt_hot *hot = vt_slot(registry, VT_KIND_HOT, i);
 
 		if (atomic_load_explicit(&hot->gen, memory_order_relaxed) & 1u)
-			due_fd_renew(vt_record(registry, VT_POOL_HEARTBEAT, i));
+			due_fd_renew(vt_heartbeat_at(registry, i));
 	}
 	errno = saved;
 }
@@ -200,7 +202,7 @@ int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 	    now_ns < VT_BEAT_NS(beat) + interval_ns)
 		return 0;
 	/* Acquire pairs with the exchange in vitals_heartbeat_due_fd(). */
-	fd = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
+	fd = due_fd_of(heartbeat, memory_order_acquire);
 	if (fd >= 0 && vt_heartbeat_current(heartbeat) && due_fd_ours(heartbeat, fd))
 		due_fd_arm(heartbeat, fd);
 	errno = saved;
@@ -214,26 +216,29 @@ int vitals_heartbeat_due(vitals_heartbeat *heartbeat)
 
 int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
 {
-	int saved = errno, before, fd;
+	vitals_registry *registry;
+	int saved = errno, known, fd;
 
 	if (!heartbeat)
 		return -EINVAL;
 	if (!vt_heartbeat_current(heartbeat) || closed(vt_heartbeat_hot(heartbeat)))
 		return -ECANCELED;
-	before = atomic_load_explicit(&heartbeat->due_fd, memory_order_acquire);
+	registry = vt_heartbeat_registry(heartbeat);
+	known = due_fd_of(heartbeat, memory_order_acquire);
 	/* After a host's closefrom the number may be the host's: then a new one. */
-	if (before >= 0 && due_fd_ours(heartbeat, before))
-		return before;
-	vt_lock(&heartbeat->registry->lock);
-	vt_registry_hook(heartbeat->registry, &timers_hooks);
-	vt_unlock(&heartbeat->registry->lock);
+	if (known >= 0 && due_fd_ours(heartbeat, known))
+		return known;
+	vt_lock(&registry->lock);
+	vt_registry_hook(registry, &timers_hooks);
+	vt_unlock(&registry->lock);
 	fd = due_fd_new(heartbeat);
+	known++;
 	/* Release publishes an armed timer; another thread may have been first. */
 	if (fd >= 0 && !atomic_compare_exchange_strong_explicit(
-			       &heartbeat->due_fd, &before, fd, memory_order_acq_rel,
-			       memory_order_acquire)) {
+			       &vt_heartbeat_seldom(heartbeat)->due_fd, &known, fd + 1,
+			       memory_order_acq_rel, memory_order_acquire)) {
 		(void)close(fd);
-		fd = before;
+		fd = known - 1;
 	}
 	errno = saved;
 	return fd;
@@ -241,9 +246,13 @@ int vitals_heartbeat_due_fd(vitals_heartbeat *heartbeat)
 
 void vt_heartbeat_due_fd_close(vitals_heartbeat *heartbeat)
 {
-	int fd = atomic_exchange_explicit(&heartbeat->due_fd, -1, memory_order_acq_rel);
-	int saved = errno;
+	struct vt_heartbeat_seldom *seldom = vt_heartbeat_seldom(heartbeat);
+	int saved = errno, fd;
 
+	/* A look first: nothing is written where there is none. */
+	if (due_fd_of(heartbeat, memory_order_relaxed) < 0)
+		return;
+	fd = atomic_exchange_explicit(&seldom->due_fd, 0, memory_order_acq_rel) - 1;
 	if (fd >= 0 && due_fd_ours(heartbeat, fd))
 		(void)close(fd);
 	errno = saved;

@@ -3,6 +3,7 @@
 #include "changes.h"
 
 #include "clock.h"
+#include "heartbeat.h"
 #include "wakefd.h"
 
 #include <errno.h>
@@ -11,6 +12,11 @@
 
 /* How long the monitor waits for a reader that copies an event. */
 #define READER_WAIT_NS 1000000u
+
+/* The states of an event in a byte; -1: none. */
+#define TOLD(from, to) ((unsigned)((from) + 1) | (unsigned)((to) + 1) << 4)
+#define TOLD_FROM(told) ((int)((told)&15u) - 1)
+#define TOLD_TO(told) ((int)((told) >> 4) - 1)
 
 /* In a forked child: nothing was judged yet, and its readers are not to be woken by the parent. */
 static void changes_carried(vitals_registry *registry)
@@ -24,18 +30,7 @@ static void changes_carried(vitals_registry *registry)
 							     memory_order_relaxed));
 }
 
-static void changes_ended(vitals_registry *registry)
-{
-	const struct vt_view *view = &registry->view;
-	struct vt_change **changes = registry->changes->changes;
-	unsigned i;
-
-	for (i = 0; i < VT_SPANS; i++)
-		vt_pages_free(changes[i],
-			      view->spans[VT_KIND_HOT][i].count * sizeof(**changes));
-}
-
-static const struct vt_hooks changes_hooks = { changes_carried, changes_ended };
+static const struct vt_hooks changes_hooks = { .carried = changes_carried };
 
 int vt_changes_make(vitals_registry *registry)
 {
@@ -51,52 +46,88 @@ _Atomic uint32_t *vt_changes_word(vitals_registry *registry)
 	return &registry->changes->word;
 }
 
-/* The change of the heartbeat at @index; NULL if there is no memory for it yet. */
-static struct vt_change *change_at(const vitals_registry *registry, uint32_t index)
+static struct vt_change_links links_of(const vitals_registry *registry, uint32_t code)
 {
-	const struct vt_view *view = &registry->view;
-	uint32_t n =
-		atomic_load_explicit(&view->n_spans[VT_KIND_HOT], memory_order_acquire);
+	struct vt_changes *changes = registry->changes;
+	vitals_heartbeat *heartbeat;
 
-	while (n-- && index < view->spans[VT_KIND_HOT][n].first)
-		continue;
-	return registry->changes->changes[n]
-		       ? &registry->changes
-				  ->changes[n][index - view->spans[VT_KIND_HOT][n].first]
-		       : NULL;
+	if (code == VT_PAUSE_CODE)
+		return (struct vt_change_links){ &changes->pause_prev,
+						 &changes->pause_next };
+	heartbeat = vt_heartbeat_at(registry, code - 1);
+	return (struct vt_change_links){ &heartbeat->change_prev,
+					 &heartbeat->change_next };
 }
 
-struct vt_change *vt_change_of(const vitals_registry *registry, uint32_t code)
+uint32_t vt_change_next(const vitals_registry *registry, uint32_t code)
 {
-	return code == VT_PAUSE_CODE ? &registry->changes->pause
-				     : change_at(registry, code - 1);
+	return code ? *links_of(registry, code).next : registry->changes->first;
 }
 
-/* In a turn: makes what change_at() found missing. */
-static struct vt_change *change_make(vitals_registry *registry, uint32_t index)
+uint64_t vt_change_number(const vitals_registry *registry, uint32_t code)
 {
-	const struct vt_view *view = &registry->view;
-	uint32_t n =
-		atomic_load_explicit(&view->n_spans[VT_KIND_HOT], memory_order_acquire);
-	size_t size;
+	const struct vt_cold *cold;
 
-	while (n-- && index < view->spans[VT_KIND_HOT][n].first)
-		continue;
-	if (!registry->changes->changes[n]) {
-		size = view->spans[VT_KIND_HOT][n].count * sizeof(struct vt_change);
-		registry->changes->changes[n] = vt_pages_new(size);
+	if (code == VT_PAUSE_CODE)
+		return registry->changes->pause.number;
+	cold = vt_slot(registry, VT_KIND_COLD, code - 1);
+	/* Relaxed, here and below: changed under events_lock only. */
+	return atomic_load_explicit(&cold->change, memory_order_relaxed);
+}
+
+static void number_set(vitals_registry *registry, uint32_t code, uint64_t number)
+	VT_REQUIRES(registry->events_lock)
+{
+	struct vt_cold *cold;
+
+	if (code == VT_PAUSE_CODE) {
+		registry->changes->pause.number = number;
+		return;
 	}
-	return change_at(registry, index);
+	cold = vt_slot(registry, VT_KIND_COLD, code - 1);
+	atomic_store_explicit(&cold->change, number, memory_order_release);
+}
+
+void vt_change_load(const vitals_registry *registry, uint32_t code,
+		    struct vt_change *change)
+{
+	const struct vt_cold *cold;
+	const struct vt_rare *rare;
+	uint32_t marks, told;
+
+	if (code == VT_PAUSE_CODE) {
+		*change = registry->changes->pause;
+		return;
+	}
+	cold = vt_slot(registry, VT_KIND_COLD, code - 1);
+	/* Acquire: the monitor marks an event as another's before it stores a new gen. */
+	change->gen = atomic_load_explicit(&cold->gen, memory_order_acquire);
+	marks = atomic_load_explicit(&cold->marks, memory_order_acquire);
+	told = atomic_load_explicit(&cold->told, memory_order_relaxed);
+	change->number = vt_change_number(registry, code);
+	change->at_ns = atomic_load_explicit(&cold->changed_ns, memory_order_relaxed);
+	change->lasted_ns = atomic_load_explicit(&cold->lasted_ns, memory_order_relaxed);
+	change->from = TOLD_FROM(told);
+	change->to = TOLD_TO(told);
+	change->silence_ns = 0;
+	if (marks & VT_COLD_RARE) {
+		rare = vt_slot(registry, VT_KIND_RARE, code - 1);
+		change->silence_ns =
+			atomic_load_explicit(&rare->silence_ns, memory_order_relaxed);
+	}
+	if (marks & VT_COLD_STALE)
+		change->gen = 0;
 }
 
 static void change_unlink(vitals_registry *registry, uint32_t code)
 	VT_REQUIRES(registry->events_lock)
 {
 	struct vt_changes *changes = registry->changes;
-	struct vt_change *change = vt_change_of(registry, code);
+	uint64_t number = vt_change_number(registry, code);
+	struct vt_change_links links = links_of(registry, code);
 	unsigned i;
 
-	if (!change->number)
+	if (!number)
 		return;
 	for (i = 0; i < VT_READERS; i++) {
 		struct vitals_events *reader = &changes->readers[i];
@@ -104,19 +135,19 @@ static void change_unlink(vitals_registry *registry, uint32_t code)
 		if (!reader->registry)
 			continue;
 		if (reader->cursor == code)
-			reader->cursor = change->prev;
-		else if (change->number > reader->position)
+			reader->cursor = *links.prev;
+		else if (number > reader->position)
 			reader->lost += !reader->only || reader->only == code;
 	}
-	if (change->prev)
-		vt_change_of(registry, change->prev)->next = change->next;
+	if (*links.prev)
+		*links_of(registry, *links.prev).next = *links.next;
 	else
-		changes->first = change->next;
-	if (change->next)
-		vt_change_of(registry, change->next)->prev = change->prev;
+		changes->first = *links.next;
+	if (*links.next)
+		*links_of(registry, *links.next).prev = *links.prev;
 	else
-		changes->last = change->prev;
-	change->number = 0;
+		changes->last = *links.prev;
+	number_set(registry, code, 0);
 }
 
 /* Every number is higher than all before, so the end is its place. */
@@ -124,19 +155,19 @@ static void change_append(vitals_registry *registry, uint32_t code)
 	VT_REQUIRES(registry->events_lock)
 {
 	struct vt_changes *changes = registry->changes;
-	struct vt_change *change = vt_change_of(registry, code);
+	struct vt_change_links links = links_of(registry, code);
 	unsigned i;
 
-	change->number = ++changes->number;
-	change->prev = changes->last;
-	change->next = 0;
+	number_set(registry, code, ++changes->number);
+	*links.prev = changes->last;
+	*links.next = 0;
 	if (changes->last)
-		vt_change_of(registry, changes->last)->next = code;
+		*links_of(registry, changes->last).next = code;
 	else
 		changes->first = code;
 	changes->last = code;
 	/* Relaxed: a number for readers of the region, who look at nothing by it. */
-	atomic_store_explicit(&registry->root->changes, change->number,
+	atomic_store_explicit(&registry->root->changes, changes->number,
 			      memory_order_relaxed);
 	for (i = 0; i < VT_READERS; i++) {
 		struct vitals_events *reader = &changes->readers[i];
@@ -166,78 +197,102 @@ static bool changes_lock(vitals_registry *registry)
 	return !*stuck;
 }
 
-/* The monitor's memory of the heartbeat, for readers of the region. */
-static void cold_note(struct vt_cold *cold, const struct vt_change *change)
-{
-	/* Release, all: see layout.h; partner of the row's copy. */
-	uint32_t sequence = atomic_load_explicit(&cold->sequence, memory_order_relaxed);
-
-	atomic_store_explicit(&cold->sequence, sequence + 1, memory_order_release);
-	atomic_store_explicit(&cold->changed_ns, change->at_ns, memory_order_release);
-	atomic_store_explicit(&cold->change, change->number, memory_order_release);
-	atomic_store_explicit(&cold->sequence, sequence + 2, memory_order_release);
-}
-
 static bool quiet(int state)
 {
 	return state == VITALS_SILENT || state == VITALS_STUCK;
 }
 
-static void change_publish(vitals_registry *registry, uint32_t index,
-			   struct vt_change *change, const struct vt_verdict *verdict,
-			   const struct vt_tick *tick)
+/*
+ * The newest event of a heartbeat: for readers of the list, and of the region. Release, all: see
+ * layout.h; partner of the row's copy.
+ */
+static void change_store(vitals_registry *registry, uint32_t index,
+			 const struct vt_change *change)
+	VT_REQUIRES(registry->events_lock)
 {
 	struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, index);
-	uint64_t since = atomic_load_explicit(&cold->changed_ns, memory_order_relaxed);
+	struct vt_rare *rare = vt_slot(registry, VT_KIND_RARE, index);
+	uint32_t sequence = atomic_load_explicit(&cold->sequence, memory_order_relaxed);
 
-	if (!changes_lock(registry))
-		return;
+	atomic_store_explicit(&cold->sequence, sequence + 1, memory_order_release);
 	change_unlink(registry, index + 1);
-	/* A recovery tells the longest silence there was. */
-	change->silence_ns = quiet(change->to) && !quiet((int)verdict->state)
-				     ? change->worst_ns
-				     : verdict->silence_ns;
-	change->from = change->to;
-	change->to = (int8_t)verdict->state;
-	change->at_ns = tick->at_ns;
-	change->lasted_ns = tick->at_ns > since ? tick->at_ns - since : 0;
+	atomic_store_explicit(&cold->told, (uint8_t)TOLD(change->from, change->to),
+			      memory_order_release);
+	atomic_store_explicit(&cold->changed_ns, change->at_ns, memory_order_release);
+	atomic_store_explicit(&cold->lasted_ns, change->lasted_ns, memory_order_release);
+	if (atomic_load_explicit(&cold->marks, memory_order_relaxed) & VT_COLD_RARE)
+		atomic_store_explicit(&rare->silence_ns, change->silence_ns,
+				      memory_order_release);
 	change_append(registry, index + 1);
-	vt_unlock(&registry->events_lock);
-	cold_note(cold, change);
-	changes_wake(registry);
+	atomic_store_explicit(&cold->sequence, sequence + 2, memory_order_release);
 }
 
-void vt_changes_note(vitals_registry *registry, uint32_t index, uint32_t gen,
+/* What comes after the event before. */
+static void change_follow(vitals_registry *registry, uint32_t index,
+			  const struct vt_verdict *verdict, const struct vt_tick *tick,
+			  struct vt_change *change) VT_REQUIRES(registry->events_lock)
+{
+	const struct vt_rare *rare = vt_slot(registry, VT_KIND_RARE, index);
+	uint64_t since_ns;
+	bool recovers;
+
+	vt_change_load(registry, index + 1, change);
+	since_ns = change->at_ns;
+	recovers = quiet(change->to) && !quiet((int)verdict->state);
+	change->silence_ns = verdict->silence_ns;
+	if (recovers) {
+		/* The whole stall, and the longest silence there was. */
+		since_ns = atomic_load_explicit(&rare->since_ns, memory_order_relaxed);
+		change->silence_ns =
+			atomic_load_explicit(&rare->worst_ns, memory_order_relaxed);
+	}
+	change->lasted_ns = 0;
+	if (change->to >= 0 && tick->at_ns > since_ns)
+		change->lasted_ns = tick->at_ns - since_ns;
+	change->from = change->to;
+	change->to = (int)verdict->state;
+	change->at_ns = tick->at_ns;
+}
+
+bool vt_changes_forget(vitals_registry *registry, uint32_t index)
+{
+	struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, index);
+	uint8_t marks = atomic_load_explicit(&cold->marks, memory_order_relaxed);
+
+	if (!changes_lock(registry)) {
+		/* Release, before the next user's gen: see vt_change_load(). */
+		atomic_store_explicit(&cold->marks, marks | VT_COLD_STALE,
+				      memory_order_release);
+		return false;
+	}
+	change_unlink(registry, index + 1);
+	atomic_store_explicit(&cold->told, 0, memory_order_release);
+	atomic_store_explicit(&cold->marks, marks & (uint8_t)~VT_COLD_STALE,
+			      memory_order_release);
+	vt_unlock(&registry->events_lock);
+	return true;
+}
+
+bool vt_changes_note(vitals_registry *registry, uint32_t index,
 		     const struct vt_verdict *verdict, const struct vt_tick *tick)
 {
-	struct vt_change *change = change_at(registry, index);
+	struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, index);
+	struct vt_change change;
+	int to;
 
-	if (!change && verdict->state == VITALS_STARTING)
-		return;
-	if (!change) {
-		change = change_make(registry, index);
-		if (!change)
-			return;
-	}
-	if (change->gen != gen) {
-		/* The slot is another heartbeat's now. */
-		if (change->number) {
-			if (!changes_lock(registry))
-				return;
-			change_unlink(registry, index + 1);
-			vt_unlock(&registry->events_lock);
-		}
-		/* In no list, so no reader looks at it. */
-		memset(change, 0, sizeof(*change));
-		change->gen = gen;
-		change->to = -1;
-	}
-	if (!quiet(change->to) || change->worst_ns < verdict->silence_ns)
-		change->worst_ns = verdict->silence_ns;
-	if (change->to == (int8_t)verdict->state ||
-	    (change->to == -1 && verdict->state == VITALS_STARTING))
-		return;
-	change_publish(registry, index, change, verdict, tick);
+	if (atomic_load_explicit(&cold->marks, memory_order_relaxed) & VT_COLD_STALE &&
+	    !vt_changes_forget(registry, index))
+		return false;
+	to = TOLD_TO(atomic_load_explicit(&cold->told, memory_order_relaxed));
+	if (to == (int)verdict->state || (to < 0 && verdict->state == VITALS_STARTING))
+		return true;
+	if (!changes_lock(registry))
+		return false;
+	change_follow(registry, index, verdict, tick, &change);
+	change_store(registry, index, &change);
+	vt_unlock(&registry->events_lock);
+	changes_wake(registry);
+	return true;
 }
 
 void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick,

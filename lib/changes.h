@@ -30,18 +30,21 @@ struct vitals_events {
 	_Atomic int fd;
 };
 
-/* The newest change of one heartbeat. */
+/* A change, as readers are told it; a heartbeat's newest is kept in its cold and rare part. */
 struct vt_change {
 	uint64_t number; /* 0: not in the list */
 	uint64_t at_ns;
 	uint64_t lasted_ns;
 	uint64_t silence_ns;
-	uint64_t worst_ns; /* the longest silence while it lasts; the monitor's own */
-	uint32_t gen;      /* of the heartbeat's slot */
-	uint32_t prev;     /* codes */
-	uint32_t next;
-	int8_t from;
-	int8_t to; /* what readers were told last */
+	uint32_t gen; /* of the heartbeat's slot */
+	int from;
+	int to; /* what readers were told last */
+};
+
+/* Where in the list: codes. */
+struct vt_change_links {
+	uint32_t *prev;
+	uint32_t *next;
 };
 
 struct vt_changes {
@@ -52,10 +55,10 @@ struct vt_changes {
 	uint32_t last;
 	bool stopped;
 	struct vt_change pause;
+	uint32_t pause_prev;
+	uint32_t pause_next;
 	struct vitals_events readers[VT_READERS]; /* the last is the notifier's */
 	bool stuck; /* a turn waited for events_lock in vain; written by turns only */
-	/* Written by turns only: those of a span of heartbeats, made when first needed. */
-	struct vt_change *changes[VT_SPANS];
 };
 
 /* The room. Return: 0; -ENOMEM. */
@@ -66,10 +69,14 @@ _Atomic uint32_t *vt_changes_word(vitals_registry *registry);
 
 /*
  * What the monitor found of a heartbeat. Publishes it if it is another state than the last
- * published one; waits for no reader: what cannot be published now is next turn.
+ * published one; waits for no reader. Return: false if it could not be published now: then note it
+ * again next turn.
  */
-void vt_changes_note(vitals_registry *registry, uint32_t index, uint32_t gen,
+bool vt_changes_note(vitals_registry *registry, uint32_t index,
 		     const struct vt_verdict *verdict, const struct vt_tick *tick);
+
+/* The slot is another heartbeat's now, of which nothing was told yet. Return: as above. */
+bool vt_changes_forget(vitals_registry *registry, uint32_t index);
 
 /* The process did not run for @ns. */
 void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick,
@@ -78,8 +85,12 @@ void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick
 /* Nobody looks any more, or somebody does again. */
 void vt_changes_stop(vitals_registry *registry, bool stopped);
 
-/* The change that a code of the list stands for. */
-struct vt_change *vt_change_of(const vitals_registry *registry, uint32_t code)
+/* The change that a code of the list stands for, its number alone, and what comes after it. */
+void vt_change_load(const vitals_registry *registry, uint32_t code,
+		    struct vt_change *change) VT_REQUIRES(registry->events_lock);
+uint64_t vt_change_number(const vitals_registry *registry, uint32_t code)
+	VT_REQUIRES(registry->events_lock);
+uint32_t vt_change_next(const vitals_registry *registry, uint32_t code)
 	VT_REQUIRES(registry->events_lock);
 
 #endif

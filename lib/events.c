@@ -16,23 +16,39 @@
 static bool event_fill(vitals_registry *registry, uint32_t code,
 		       struct vitals_event *event) VT_REQUIRES(registry->events_lock)
 {
-	const struct vt_change *change = vt_change_of(registry, code);
+	struct vt_change change;
 	struct vt_tick tick;
 
 	memset(event, 0, sizeof(*event));
+	vt_change_load(registry, code, &change);
 	vt_tick_load(&registry->root->tick, &tick);
-	event->number = change->number;
-	event->at_ns = change->at_ns;
-	event->real_ns = tick.real_ns - (tick.at_ns - change->at_ns);
-	event->lasted_ns = change->lasted_ns;
+	event->number = change.number;
+	event->at_ns = change.at_ns;
+	event->real_ns = tick.real_ns - (tick.at_ns - change.at_ns);
+	event->lasted_ns = change.lasted_ns;
 	event->kind = VITALS_EVENT_PAUSE;
 	if (code == VT_PAUSE_CODE)
 		return true;
 	event->kind = VITALS_EVENT_HEARTBEAT;
-	event->from = change->from;
-	event->to = change->to;
-	event->silence_ns = change->silence_ns;
-	return vt_heartbeat_describe(registry, code - 1, change->gen, event);
+	event->from = change.from;
+	event->to = change.to;
+	event->silence_ns = change.silence_ns;
+	return change.gen && vt_heartbeat_describe(registry, code - 1, change.gen, event);
+}
+
+/* Is it about the one heartbeat that this reader wants to hear of? */
+static bool reader_wants(const vitals_registry *registry,
+			 const struct vitals_events *reader, uint32_t code)
+	VT_REQUIRES(registry->events_lock)
+{
+	struct vt_change change;
+
+	if (!reader->only)
+		return true;
+	if (reader->only != code)
+		return false;
+	vt_change_load(registry, code, &change);
+	return change.gen == reader->only_gen;
 }
 
 /* Return: 0; -EAGAIN; -ECANCELED. */
@@ -40,30 +56,24 @@ static int reader_next_locked(vitals_registry *registry, struct vitals_events *r
 			      struct vitals_event *event)
 	VT_REQUIRES(registry->events_lock)
 {
-	struct vt_changes *changes = registry->changes;
 	uint32_t code;
 
-	for (;;) {
-		code = reader->cursor ? vt_change_of(registry, reader->cursor)->next
-				      : changes->first;
-		if (!code)
-			break;
+	while ((code = vt_change_next(registry, reader->cursor))) {
+		uint64_t number = vt_change_number(registry, code);
+
 		reader->cursor = code;
 		/* A cursor that was moved back stands before what was read already. */
-		if (vt_change_of(registry, code)->number <= reader->position)
+		if (number <= reader->position)
 			continue;
-		reader->position = vt_change_of(registry, code)->number;
-		if (reader->only &&
-		    (reader->only != code ||
-		     reader->only_gen != vt_change_of(registry, code)->gen))
-			continue;
-		if (!event_fill(registry, code, event))
+		reader->position = number;
+		if (!reader_wants(registry, reader, code) ||
+		    !event_fill(registry, code, event))
 			continue;
 		event->lost = reader->lost;
 		reader->lost = 0;
 		return 0;
 	}
-	if (changes->stopped)
+	if (registry->changes->stopped)
 		return -ECANCELED;
 	vt_wakefd_clear(atomic_load_explicit(&reader->fd, memory_order_relaxed));
 	return -EAGAIN;
@@ -116,8 +126,8 @@ int vitals_events_open(vitals_registry *registry, vitals_heartbeat *heartbeat,
 	r = vt_registry_get(registry, &registry);
 	if (r < 0)
 		return r;
-	if (heartbeat &&
-	    (heartbeat->registry != registry || !vt_heartbeat_current(heartbeat)))
+	if (heartbeat && (vt_heartbeat_registry(heartbeat) != registry ||
+			  !vt_heartbeat_current(heartbeat)))
 		return -EINVAL;
 	vt_lock(&registry->lock);
 	r = vt_changes_make(registry);
@@ -132,7 +142,7 @@ int vitals_events_open(vitals_registry *registry, vitals_heartbeat *heartbeat,
 	if (reader)
 		reader_begin(registry, reader);
 	if (reader && heartbeat) {
-		reader->only = heartbeat->index + 1;
+		reader->only = vt_heartbeat_index(heartbeat) + 1;
 		reader->only_gen = atomic_load_explicit(&vt_heartbeat_hot(heartbeat)->gen,
 							memory_order_relaxed);
 	}

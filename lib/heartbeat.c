@@ -19,6 +19,7 @@
 #define DEFAULT_GROUP "default"
 
 _Static_assert(sizeof(struct vitals_heartbeat) <= VT_RECORD_HEARTBEAT, "fits its record");
+_Static_assert(sizeof(struct vt_heartbeat_seldom) <= VT_SELDOM_HEARTBEAT, "fits beside");
 _Static_assert(offsetof(struct vt_hot, beat) == 0, "a head's beat is its hot part");
 
 static int options_check(uint64_t timeout_ns, struct vitals_heartbeat_options *o)
@@ -53,12 +54,12 @@ static uint64_t scaled(const vitals_registry *registry, uint64_t ns)
 /* Release, here and below: see layout.h and vt_slot_take(). */
 static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *name,
 		     uint64_t timeout_ns, const struct vitals_heartbeat_options *o,
-		     uint64_t now_ns)
+		     uint32_t group, uint64_t now_ns)
 {
 #define SET(field, value) atomic_store_explicit(&hot->field, value, memory_order_release)
 	SET(beat, VT_BEAT_NS(now_ns) | VT_BEAT_STARTING);
 	SET(pulse, 0);
-	SET(flags, o->flags);
+	SET(flags, o->flags | group << VT_HB_GROUP_SHIFT);
 	SET(id, vt_registry_id(registry));
 	SET(timeout_ns, scaled(registry, timeout_ns));
 	SET(stuck_ns, scaled(registry, o->stuck_ns));
@@ -68,23 +69,11 @@ static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *
 	vt_name_store(hot->name, name);
 }
 
-static void cold_fill(struct vt_cold *cold, uint32_t group, uint32_t histogram,
-		      uint64_t now_ns)
+/* What the monitor remembers is its own: it sees by gen that it is about another. */
+static void cold_fill(struct vt_cold *cold, uint32_t histogram)
 {
-#define SET(field, value) atomic_store_explicit(&cold->field, value, memory_order_release)
-	SET(seen, 0);
-	SET(seen_paused_ns, 0);
-	SET(changed_ns, now_ns);
-	SET(change, 0);
-	SET(stalled_ns, 0);
-	SET(state, VITALS_STARTING);
-	SET(sequence, 0);
-	SET(stalls, 0);
-	SET(tid, 0);
-	SET(member, 0);
-	SET(histogram, histogram);
-	SET(group, group);
-#undef SET
+	atomic_store_explicit(&cold->owner, 0, memory_order_release);
+	atomic_store_explicit(&cold->histogram, histogram, memory_order_release);
 }
 
 static enum vt_pool histogram_pool(uint32_t flags)
@@ -133,17 +122,16 @@ static vitals_heartbeat *record_fill(vitals_registry *registry, uint32_t index,
 	vitals_heartbeat *heartbeat = vt_record(registry, VT_POOL_HEARTBEAT, index);
 	uint32_t flags = atomic_load_explicit(&hot->flags, memory_order_relaxed);
 
-	memset(heartbeat, 0, sizeof(*heartbeat));
+	/* Not the lists it is in: they go by index, and are others' to change. */
 	heartbeat->head.beat = (uint64_t *)(void *)hot;
 	heartbeat->head.tick = (const uint64_t *)(uintptr_t)&registry->root->tick.beat;
-	heartbeat->registry = vt_registry_ref(registry);
-	if (histogram)
-		heartbeat->intervals = histogram_at(registry, flags, histogram - 1);
-	heartbeat->index = index;
-	/* Relaxed, all: nobody else has it yet. */
-	heartbeat->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
+	heartbeat->intervals = histogram ? histogram_at(registry, flags, histogram - 1)
+					 : NULL;
+	heartbeat->place =
+		index - vt_span_with(registry, VT_POOL_HEARTBEAT, index)->first;
+	/* Relaxed: nobody else has it yet. */
 	atomic_store_explicit(&heartbeat->refs, 1, memory_order_relaxed);
-	atomic_store_explicit(&heartbeat->due_fd, -1, memory_order_relaxed);
+	(void)vt_registry_ref(registry);
 	return heartbeat;
 }
 
@@ -168,9 +156,8 @@ static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 
 	hot = vt_slot(registry, VT_KIND_HOT, index);
 	vt_slot_take(&hot->gen);
-	hot_fill(registry, hot, name, timeout_ns, o, now_ns);
-	cold_fill(vt_slot(registry, VT_KIND_COLD, index), (uint32_t)group,
-		  (uint32_t)histogram, now_ns);
+	hot_fill(registry, hot, name, timeout_ns, o, (uint32_t)group, now_ns);
+	cold_fill(vt_slot(registry, VT_KIND_COLD, index), (uint32_t)histogram);
 	if (!vt_names_take(registry, (struct vt_named){ VT_POOL_HEARTBEAT, index })) {
 		vt_slot_free(registry, VT_POOL_HEARTBEAT, index);
 		r = -ENOMEM;
@@ -179,6 +166,7 @@ static int heartbeat_new_locked(vitals_registry *registry, const char *name,
 
 	*ret = record_fill(registry, index, hot, (uint32_t)histogram);
 	vt_slot_open(&hot->gen);
+	vt_heartbeat_look(*ret);
 	return 0;
 
 fail:
@@ -254,13 +242,10 @@ static void heartbeat_close_locked(vitals_heartbeat *heartbeat, vitals_registry 
 	VT_REQUIRES(registry->lock)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
-	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
-	struct vt_group_slot *group;
+	struct vt_group_slot *group = vt_heartbeat_group(heartbeat);
 
 	if (atomic_load_explicit(&hot->flags, memory_order_relaxed) & VT_HB_CLOSED)
 		return;
-	group = vt_slot(registry, VT_KIND_GROUP,
-			atomic_load_explicit(&cold->group, memory_order_relaxed));
 	/* Readers add up the living and the closed: nobody may be in both or in neither. */
 	atomic_fetch_add_explicit(&group->folds, 1, memory_order_acq_rel);
 	if (heartbeat->intervals)
@@ -269,22 +254,27 @@ static void heartbeat_close_locked(vitals_heartbeat *heartbeat, vitals_registry 
 	/* Release: the fold is there before the member is gone. */
 	atomic_fetch_or_explicit(&hot->flags, VT_HB_CLOSED, memory_order_release);
 	atomic_fetch_add_explicit(&group->folds, 1, memory_order_acq_rel);
-	vt_names_give(registry, (struct vt_named){ VT_POOL_HEARTBEAT, heartbeat->index });
+	vt_names_give(registry, (struct vt_named){ VT_POOL_HEARTBEAT,
+						   vt_heartbeat_index(heartbeat) });
+	vt_heartbeat_look(heartbeat);
 }
 
 void vitals_heartbeat_close(vitals_heartbeat *heartbeat)
 {
+	vitals_registry *registry;
+
 	if (!heartbeat || !vt_heartbeat_current(heartbeat))
 		return;
-	vt_lock(&heartbeat->registry->lock);
-	heartbeat_close_locked(heartbeat, heartbeat->registry);
-	vt_unlock(&heartbeat->registry->lock);
+	registry = vt_heartbeat_registry(heartbeat);
+	vt_lock(&registry->lock);
+	heartbeat_close_locked(heartbeat, registry);
+	vt_unlock(&registry->lock);
 }
 
 /* The last holder has gone: what is left of it goes too. */
 static void heartbeat_end(vitals_heartbeat *heartbeat)
 {
-	vitals_registry *registry = heartbeat->registry;
+	vitals_registry *registry = vt_heartbeat_registry(heartbeat);
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
 	uint32_t flags, histogram;
 
@@ -297,7 +287,7 @@ static void heartbeat_end(vitals_heartbeat *heartbeat)
 	vt_slot_close(&hot->gen);
 	if (histogram)
 		vt_slot_free(registry, histogram_pool(flags), histogram - 1);
-	vt_slot_free(registry, VT_POOL_HEARTBEAT, heartbeat->index);
+	vt_slot_free(registry, VT_POOL_HEARTBEAT, vt_heartbeat_index(heartbeat));
 	vt_unlock(&registry->lock);
 	(void)vt_registry_unref(registry);
 }
@@ -340,29 +330,23 @@ bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint
 	const struct vt_hot *hot = vt_slot(registry, VT_KIND_HOT, index);
 	const struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, index);
 	const struct vt_group_slot *group;
-	const struct vt_member_slot *member;
 	char name[VITALS_NAME_MAX];
 	struct vt_text text;
-	uint32_t owner;
+	uint32_t flags, now;
 
 	event->heartbeat_id = atomic_load_explicit(&hot->id, memory_order_acquire);
-	event->flags = atomic_load_explicit(&hot->flags, memory_order_acquire) &
-		       VT_HB_PUBLIC;
-	event->tid = atomic_load_explicit(&cold->tid, memory_order_acquire);
-	owner = atomic_load_explicit(&cold->member, memory_order_acquire);
-	member = owner ? vt_slot(registry, VT_KIND_MEMBER, owner - 1) : NULL;
-	event->thread_id =
-		member ? atomic_load_explicit(&member->id, memory_order_acquire) : 0;
+	flags = atomic_load_explicit(&hot->flags, memory_order_acquire);
+	event->flags = flags & VT_HB_PUBLIC;
+	vt_owner_load(&registry->view, cold, &event->tid, &event->thread_id);
 	vt_name_load(hot->name, name);
 	vt_text_init(&text, event->name, sizeof(event->name));
 	vt_text_add_shown(&text, name,
 			  atomic_load_explicit(&cold->number, memory_order_acquire));
-	group = vt_slot(registry, VT_KIND_GROUP,
-			atomic_load_explicit(&cold->group, memory_order_acquire));
+	group = vt_slot(registry, VT_KIND_GROUP, VT_HB_GROUP(flags));
 	if (group)
 		vt_name_load(group->name, event->group);
 	/* One that has been closed since is still itself until its slot is taken again. */
 	gen |= 1u;
-	owner = atomic_load_explicit(&hot->gen, memory_order_acquire);
-	return owner == gen || owner == gen + 1;
+	now = atomic_load_explicit(&hot->gen, memory_order_acquire);
+	return now == gen || now == gen + 1;
 }

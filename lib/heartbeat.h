@@ -10,6 +10,7 @@
 #ifndef VT_HEARTBEAT_H
 #define VT_HEARTBEAT_H
 
+#include "inbox.h"
 #include "registry.h"
 
 /* In refs: holders, the last of whom closes it, and threads whose list of what they own it is in. */
@@ -18,13 +19,20 @@
 
 struct vitals_heartbeat {
 	struct vitals_heartbeat_head head;
-	vitals_registry *registry;
 	struct vt_intervals *intervals; /* followed by the counts; NULL: no histogram */
 	_Atomic uint32_t refs;
-	uint32_t index;
-	uint32_t epoch;
-	_Atomic int due_fd;           /* -1: none */
+	uint32_t place; /* in its span */
+	/* The monitor's (wheel.c), and the list of changes' (changes.c); all index + 1. */
+	uint32_t wheel_prev;
+	uint32_t wheel_next;
+	uint32_t change_prev;
+	uint32_t change_next;
+};
+
+/* What few heartbeats need; zero at first. */
+struct vt_heartbeat_seldom {
 	vitals_heartbeat *owned_next; /* the owning thread's list, which keeps the slot */
+	_Atomic int due_fd;           /* + 1; 0: none */
 };
 
 /* The hot part, which the head points to. */
@@ -33,15 +41,63 @@ static inline struct vt_hot *vt_heartbeat_hot(const vitals_heartbeat *heartbeat)
 	return (struct vt_hot *)(void *)heartbeat->head.beat;
 }
 
+static inline struct vt_span_head *vt_heartbeat_span(const vitals_heartbeat *heartbeat)
+{
+	return vt_span_of((void *)(uintptr_t)heartbeat, VT_POOL_HEARTBEAT,
+			  heartbeat->place);
+}
+
+static inline vitals_registry *vt_heartbeat_registry(const vitals_heartbeat *heartbeat)
+{
+	return vt_heartbeat_span(heartbeat)->registry;
+}
+
+static inline uint32_t vt_heartbeat_index(const vitals_heartbeat *heartbeat)
+{
+	return vt_heartbeat_span(heartbeat)->first + heartbeat->place;
+}
+
+static inline struct vt_heartbeat_seldom *vt_heartbeat_seldom(
+	const vitals_heartbeat *heartbeat)
+{
+	return vt_seldom(vt_heartbeat_span(heartbeat), VT_POOL_HEARTBEAT,
+			 heartbeat->place);
+}
+
+static inline vitals_heartbeat *vt_heartbeat_at(const vitals_registry *registry,
+						uint32_t index)
+{
+	return vt_record(registry, VT_POOL_HEARTBEAT, index);
+}
+
 static inline struct vt_cold *vt_heartbeat_cold(const vitals_heartbeat *heartbeat)
 {
-	return vt_slot(heartbeat->registry, VT_KIND_COLD, heartbeat->index);
+	return vt_slot(vt_heartbeat_registry(heartbeat), VT_KIND_COLD,
+		       vt_heartbeat_index(heartbeat));
+}
+
+/* The group it is in, as its flags say. */
+static inline struct vt_group_slot *vt_heartbeat_group(const vitals_heartbeat *heartbeat)
+{
+	/* Relaxed: the group stands still while the slot is in use. */
+	return vt_slot(
+		vt_heartbeat_registry(heartbeat), VT_KIND_GROUP,
+		VT_HB_GROUP(atomic_load_explicit(&vt_heartbeat_hot(heartbeat)->flags,
+						 memory_order_relaxed)));
 }
 
 /* Does it speak for this process, rather than for the parent it was forked from? */
 static inline bool vt_heartbeat_current(const vitals_heartbeat *heartbeat)
 {
-	return vt_registry_current(heartbeat->registry, heartbeat->epoch);
+	const struct vt_span_head *span = vt_heartbeat_span(heartbeat);
+
+	return vt_registry_current(span->registry, span->epoch);
+}
+
+/* The monitor looks at it in its next turn. Async-signal-safe. */
+static inline void vt_heartbeat_look(const vitals_heartbeat *heartbeat)
+{
+	vt_inbox_post(vt_heartbeat_span(heartbeat), heartbeat->place);
 }
 
 /* How many buckets its histogram has, if it has one. */
@@ -69,7 +125,7 @@ void vt_heartbeat_disown(vitals_heartbeat *heartbeat);
 /* Its number among the living of its name, for the thread that shares it. */
 uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat);
 
-/* From now on it is the life of a thread: its tid, and its member's index + 1, 0: none. */
+/* From now on it is the life of a thread: its tid, and its member's index + 1, 0: in no quitter. */
 void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t member);
 
 /* The thread it belongs to has ended without closing it. Async-signal-safe. */

@@ -43,6 +43,7 @@ enum vt_kind {
 	VT_KIND_CAUSE,
 	VT_KIND_SHUTDOWN,
 	VT_KIND_CHECK, /* kept free for the service's own checks */
+	VT_KIND_RARE,  /* of the same heartbeat: what most never need; same index */
 	VT_KINDS,
 };
 
@@ -98,6 +99,9 @@ struct vt_tick_line {
 	_Atomic uint64_t lag_ns;
 	_Atomic uint64_t lag_max_ns;
 	_Atomic uint64_t flags; /* VT_TICK_... */
+	/* Since any heartbeat was looked at: the longest from a tick to the next, and … */
+	_Atomic uint64_t gap_ns;
+	_Atomic uint64_t swept_paused_ns; /* … the paused total at its beginning */
 };
 #define VT_TICK_RUNNING 1u /* somebody is meant to look */
 
@@ -163,6 +167,8 @@ struct vt_group_slot {
 	_Atomic uint64_t missed;  /* of members that are gone */
 	_Atomic uint64_t stalls;  /* of all members */
 	_Atomic uint32_t
+		states[VT_STATES]; /* living members, as the monitor saw them last */
+	_Atomic uint32_t
 		folds; /* odd while a member moves from the living to the closed */
 	_Atomic uint32_t reserved;
 };
@@ -173,10 +179,12 @@ struct vt_part_slot {
 	_Atomic uint32_t reserved;
 };
 
-/* heartbeat flags; the low bits are the public ones */
+/* heartbeat flags; the low bits are the public ones, the highest eight say the group */
 #define VT_HB_PUBLIC 0xffu
 #define VT_HB_CLOSED 0x100u
 #define VT_HB_DEAD 0x200u
+#define VT_HB_GROUP_SHIFT 24
+#define VT_HB_GROUP(flags) ((flags) >> VT_HB_GROUP_SHIFT)
 
 /*
  * The hot part: 128 bytes, so that no two heartbeats share a line nor the pair of lines a
@@ -195,21 +203,44 @@ struct vt_hot {
 	_Atomic uint64_t name[VT_NAME_WORDS];
 };
 
-/* The cold part: who owns it, and the monitor's memory of it. */
+/* owner: the index + 1 of the thread's member record, or, of a thread in no quitter, its tid */
+#define VT_OWNER_TID 0x80000000u
+
+/* marks of a cold part */
+#define VT_COLD_COUNTED 1u     /* the monitor has it in its counts */
+#define VT_COLD_INFORMATIVE 2u /* as one of these */
+#define VT_COLD_RARE 4u        /* its rare part is in use */
+#define VT_COLD_STALE 8u       /* its newest event is of the slot's user before */
+
+/*
+ * The cold part: who owns it, and the monitor's memory of it. What is the monitor's own is about the
+ * heartbeat with gen: where the hot part has another, it has not been looked at yet.
+ */
 struct vt_cold {
 	_Atomic uint64_t seen; /* newest beat the monitor saw, without VT_BEAT_MASK … */
 	_Atomic uint64_t seen_paused_ns; /* … and the paused total that goes with it */
 	_Atomic uint64_t changed_ns;
-	_Atomic uint64_t change; /* number of its newest event */
-	_Atomic uint64_t stalled_ns;
-	_Atomic uint32_t state;    /* the last verdict */
-	_Atomic uint32_t sequence; /* odd while the monitor writes what is above */
-	_Atomic uint32_t stalls;
-	_Atomic uint32_t number;    /* the n of "name#n" */
-	_Atomic uint32_t tid;       /* of the owner */
-	_Atomic uint32_t member;    /* index + 1 of the owner's record */
+	_Atomic uint64_t change;    /* number of its newest event */
+	_Atomic uint64_t lasted_ns; /* how long what that event ended had lasted */
+	_Atomic uint32_t gen;
+	_Atomic uint32_t sequence; /* odd while the monitor writes */
+	_Atomic uint8_t state;     /* the last verdict */
+	_Atomic uint8_t told;    /* of that event: from + 1, 16 * (to + 1); 0: none yet */
+	_Atomic uint8_t marks;   /* VT_COLD_... */
+	_Atomic uint8_t group;   /* that it is counted in */
+	_Atomic uint32_t number; /* the n of "name#n" */
+	_Atomic uint32_t owner;  /* see VT_OWNER_TID; 0: nobody */
 	_Atomic uint32_t histogram; /* index + 1, of the kind its flags say */
-	_Atomic uint32_t group;
+};
+
+/* The rare part: pages that nobody writes nor reads before there is something take no memory. */
+struct vt_rare {
+	_Atomic uint64_t stalled_ns; /* how long, of the stalls that have ended */
+	_Atomic uint64_t since_ns;   /* when the newest began */
+	_Atomic uint64_t worst_ns;   /* the longest silence in it, so far */
+	_Atomic uint64_t silence_ns; /* the silence at the newest event */
+	_Atomic uint32_t stalls;
+	_Atomic uint32_t reserved;
 };
 
 /*
@@ -322,9 +353,9 @@ struct vt_shutdown_slot {
 	_Atomic uint64_t last_ns;
 };
 
-_Static_assert(sizeof(struct vt_tick_line) == 128, "a tick line is two lines");
+_Static_assert(sizeof(struct vt_tick_line) == 256, "a tick line is alone on its lines");
 _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
-_Static_assert(sizeof(struct vt_cold) == 72, "a cold part has 72 bytes");
+_Static_assert(sizeof(struct vt_cold) == 64, "a cold part is a line");
 _Static_assert(sizeof(struct vt_quitter_slot) == 152, "a quitter has 152 bytes");
 _Static_assert(sizeof(struct vt_member_slot) == 136, "a member has 136 bytes");
 

@@ -4,6 +4,7 @@
 
 #include "changes.h"
 #include "clock.h"
+#include "inbox.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,26 +13,32 @@
 #define TICK_MAX_NS VT_TICK_MAX_NS
 #define TICKS VT_TICKS
 
-/* What a turn gathers. */
-struct gathered {
-	uint32_t critical[VT_STATES];
-	uint32_t informative[VT_STATES];
-	uint64_t shortest_ns;
-	unsigned n_worst;
-	struct worst {
-		uint64_t rank;
-		uint32_t index;
-		uint32_t gen;
-	} worst[VT_WORST];
-};
+/*
+ * Late again and again, the monitor counts of each gap so small a part at least: so silence is told
+ * after so many times its timeout, whatever happens. Larger than one in ten, for a process that runs
+ * a hundredth of the time (stopped for 1 s, running for 10 ms) is not silent for that.
+ */
+#define STARVED_PART 128u
+
+/*
+ * A turn of the thread's reads the clock every so many looks. They are the monitor's own work, which
+ * keeps it but no one else; where they took longer than this each, the process did not run.
+ */
+#define LOOKS 64u
+#define LOOK_NS 10000u
 
 int vt_monitor_make(vitals_registry *registry)
 {
 	int r = vt_changes_make(registry);
 
-	if (r == 0 && !registry->monitor)
-		registry->monitor = vt_registry_room(registry, sizeof(struct vt_monitor));
-	return registry->monitor ? r : -ENOMEM;
+	if (r < 0 || registry->monitor)
+		return r;
+	registry->monitor = vt_registry_room(registry, sizeof(struct vt_monitor));
+	if (!registry->monitor)
+		return -ENOMEM;
+	registry->monitor->looks.shortest_ns = UINT64_MAX;
+	registry->monitor->looks.round_shortest_ns = UINT64_MAX;
+	return 0;
 }
 
 int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work)
@@ -56,20 +63,23 @@ int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *wor
  * late again and again has a machine that cannot keep up with its tick: then a tick a turn counts,
  * or silence would be spared for ever.
  */
-static uint64_t tick_pause(struct vt_monitor *monitor, uint64_t now_ns, uint64_t since)
+static uint64_t tick_pause(struct vt_monitor *monitor, uint64_t now_ns, uint64_t late_ns)
 {
 	struct vt_tick *tick = &monitor->tick;
 	bool starved = monitor->late_turns >= TICKS;
-	uint64_t counts = starved ? tick->tick_ns : 0;
+	uint64_t counts = 0;
 
+	if (starved)
+		counts = late_ns / STARVED_PART > tick->tick_ns ? late_ns / STARVED_PART
+								: tick->tick_ns;
 	monitor->late_turns += !starved;
-	tick->pause_from_ns = tick->at_ns + counts;
-	tick->pause_ns = since - counts;
-	tick->paused_ns += since - counts;
+	tick->pause_ns = late_ns - counts;
+	tick->pause_from_ns = now_ns - tick->pause_ns;
+	tick->paused_ns += tick->pause_ns;
 	tick->pauses++;
 	if (!starved)
 		tick->grace_ns = now_ns + tick->tick_ns;
-	return since - counts;
+	return tick->pause_ns;
 }
 
 /* The tick line of this turn. Return: how long the process did not run, 0: it did. */
@@ -77,7 +87,7 @@ static uint64_t tick_advance(struct vt_monitor *monitor, uint64_t now_ns,
 			     uint64_t real_ns)
 {
 	struct vt_tick *tick = &monitor->tick;
-	uint64_t since, paused = 0;
+	uint64_t since, late, paused = 0;
 
 	if (!tick->started_ns) {
 		tick->started_ns = now_ns;
@@ -85,108 +95,23 @@ static uint64_t tick_advance(struct vt_monitor *monitor, uint64_t now_ns,
 		tick->at_ns = now_ns;
 	}
 	since = now_ns - tick->at_ns;
-	tick->lag_ns = since > tick->tick_ns ? since - tick->tick_ns : 0;
+	/* Its own work keeps the monitor, not the service. */
+	late = since > monitor->busy_ns ? since - monitor->busy_ns : 0;
+	tick->lag_ns = late > tick->tick_ns ? late - tick->tick_ns : 0;
 	if (tick->lag_ns > tick->lag_max_ns)
 		tick->lag_max_ns = tick->lag_ns;
-	if (since > 2 * tick->tick_ns)
-		paused = tick_pause(monitor, now_ns, since);
+	if (late > 2 * tick->tick_ns)
+		paused = tick_pause(monitor, now_ns, late);
 	else
 		monitor->late_turns = 0;
+	monitor->looks.ran_ns += since - paused;
+	vt_sweep_tick(&monitor->sweep, tick, since - paused);
 	tick->before_ns = VT_BEAT_NS(tick->at_ns);
 	tick->at_ns = now_ns;
+	vt_past_add(&monitor->looks.past, tick, paused);
 	tick->real_ns = real_ns;
 	tick->turns++;
 	return paused;
-}
-
-/* How bad, then how long: what the list of the worst is ordered by. 0: not bad. */
-static uint64_t rank_of(const struct vt_verdict *verdict)
-{
-	static const uint64_t ranks[VT_STATES] = { [VITALS_STARTING] = 1,
-						   [VITALS_SILENT] = 2,
-						   [VITALS_STUCK] = 3,
-						   [VITALS_DEAD] = 4 };
-
-	return ranks[verdict->state]
-		       ? ranks[verdict->state] << 60 | (verdict->silence_ns >> 4)
-		       : 0;
-}
-
-/* Keeps the list sorted, worst first, and at most VT_WORST long. */
-static void worst_insert(struct gathered *g, uint64_t rank, uint32_t index, uint32_t gen)
-{
-	unsigned at = g->n_worst;
-
-	if (!rank || (at == VT_WORST && g->worst[at - 1].rank >= rank))
-		return;
-	if (at == VT_WORST)
-		at--;
-	else
-		g->n_worst++;
-	for (; at > 0 && g->worst[at - 1].rank < rank; at--)
-		g->worst[at] = g->worst[at - 1];
-	g->worst[at] = (struct worst){ rank, index, gen };
-}
-
-static bool quiet(uint32_t state)
-{
-	return state == VITALS_SILENT || state == VITALS_STUCK;
-}
-
-/* What the monitor remembers of a heartbeat, for itself and for readers. */
-static void cold_remember(vitals_registry *registry, struct vt_cold *cold,
-			  const struct vt_sign *sign, const struct vt_verdict *verdict,
-			  const struct vt_tick *tick)
-{
-	uint32_t sequence = atomic_load_explicit(&cold->sequence, memory_order_relaxed);
-	struct vt_group_slot *group;
-
-	if (verdict->state == sign->state && verdict->beat_ns == sign->seen)
-		return;
-	/* Release, all: see layout.h; partner of vt_sign_load(). */
-	atomic_store_explicit(&cold->sequence, sequence + 1, memory_order_release);
-	atomic_store_explicit(&cold->seen, verdict->beat_ns, memory_order_release);
-	atomic_store_explicit(&cold->seen_paused_ns, verdict->paused_ns,
-			      memory_order_release);
-	atomic_store_explicit(&cold->state, verdict->state, memory_order_release);
-	if (quiet(verdict->state) && !quiet(sign->state)) {
-		group = vt_slot(registry, VT_KIND_GROUP,
-				atomic_load_explicit(&cold->group, memory_order_relaxed));
-		atomic_fetch_add_explicit(&group->stalls, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&cold->stalls, 1, memory_order_release);
-	}
-	if (quiet(sign->state) && !quiet(verdict->state))
-		atomic_fetch_add_explicit(&cold->stalled_ns,
-					  tick->at_ns - cold->changed_ns,
-					  memory_order_release);
-	atomic_store_explicit(&cold->sequence, sequence + 2, memory_order_release);
-}
-
-static void look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
-		    struct gathered *g)
-{
-	struct vt_hot *hot = vt_slot(registry, VT_KIND_HOT, index);
-	struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, index);
-	/* Sequentially consistent with vt_slot_close(): see vt_slot_free(). */
-	uint32_t gen = atomic_load_explicit(&hot->gen, memory_order_seq_cst);
-	struct vt_verdict verdict;
-	struct vt_sign sign;
-
-	if (!(gen & 1u))
-		return;
-	vt_sign_load(hot, cold, &sign);
-	if (sign.flags & VT_HB_CLOSED)
-		return;
-	verdict = vt_judge(&sign, tick, tick->at_ns);
-	cold_remember(registry, cold, &sign, &verdict, tick);
-	vt_changes_note(registry, index, gen, &verdict, tick);
-	if (sign.flags & VITALS_INFORMATIVE)
-		g->informative[verdict.state]++;
-	else
-		g->critical[verdict.state]++;
-	if (sign.timeout_ns < g->shortest_ns)
-		g->shortest_ns = sign.timeout_ns;
-	worst_insert(g, rank_of(&verdict), index, gen);
 }
 
 static uint64_t tick_length(uint64_t shortest_ns)
@@ -197,32 +122,69 @@ static uint64_t tick_length(uint64_t shortest_ns)
 	return tick_ns > TICK_MAX_NS ? TICK_MAX_NS : tick_ns;
 }
 
-static void look_at_all(vitals_registry *registry, struct vt_tick *tick,
-			struct gathered *g)
+/* A turn, as it goes on. */
+struct turn {
+	vitals_registry *registry;
+	struct vt_monitor *monitor;
+	uint64_t
+		until_ns; /* no more looks then; 0: as many as it takes, in a time that stands still */
+	uint64_t clock_ns; /* read last */
+	uint64_t busy_ns;
+	uint32_t looks;
+};
+
+/* Return: whether there is time for more. */
+static bool turn_look(void *user, uint32_t index)
 {
-	uint32_t i, n;
+	struct turn *turn = user;
+	uint64_t now_ns;
+
+	vt_look_at(turn->registry, index, &turn->monitor->tick, &turn->monitor->looks);
+	if (++turn->looks % LOOKS || !turn->until_ns)
+		return true;
+	now_ns = vt_clock_now();
+	if (now_ns - turn->clock_ns < (uint64_t)LOOKS * LOOK_NS)
+		turn->busy_ns += now_ns - turn->clock_ns;
+	turn->clock_ns = now_ns;
+	return now_ns < turn->until_ns;
+}
+
+/* Return: whether there is more to look at. */
+static bool look_at_due(struct turn *turn, uint64_t ran_ns)
+{
+	vitals_registry *registry = turn->registry;
+	struct vt_monitor *monitor = turn->monitor;
+	struct vt_looks *looks = &monitor->looks;
+	bool on = true, more = true;
+	uint32_t index;
 
 	/*
 	 * Sequentially consistent, before the first slot is looked at: a slot that is given back
 	 * from now on is not taken again before the turn is over, see vt_slot_free().
 	 */
 	atomic_fetch_add_explicit(&registry->turns, 1, memory_order_seq_cst);
-	n = vt_view_used(&registry->view, VT_KIND_HOT);
-	for (i = 0; i < n; i++)
-		look_at(registry, i, tick, g);
+	vt_sweep_go_on(registry, &monitor->sweep, &monitor->tick, ran_ns, looks);
+	while (on && more) {
+		more = vt_wheel_next(registry, &looks->wheel, looks->ran_ns, &index);
+		if (more)
+			on = turn_look(turn, index);
+	}
+	if (!vt_inbox_drain(registry, turn_look, turn))
+		more = true;
 	/*
 	 * From the next turn on, and readers know how far apart turns are. Before the turn is over,
 	 * for whoever registers until then wakes the monitor: it may have missed him.
 	 */
-	if (tick->tick_ns != tick_length(g->shortest_ns)) {
-		tick->tick_ns = tick_length(g->shortest_ns);
-		vt_tick_store(&registry->root->tick, tick);
+	if (monitor->tick.tick_ns != tick_length(looks->shortest_ns)) {
+		monitor->tick.tick_ns = tick_length(looks->shortest_ns);
+		vt_tick_store(&registry->root->tick, &monitor->tick);
 	}
 	/* Release: whoever takes a slot again does so after all that. */
 	atomic_fetch_add_explicit(&registry->turns, 1, memory_order_release);
+	return more;
 }
 
-static void summary_store(struct vt_summary *summary, const struct gathered *g)
+static void summary_store(struct vt_summary *summary, const struct vt_looks *looks)
 {
 	uint64_t sequence =
 		atomic_load_explicit(&summary->sequence, memory_order_relaxed);
@@ -231,58 +193,66 @@ static void summary_store(struct vt_summary *summary, const struct gathered *g)
 	/* Release, all: see layout.h; partner of the snapshot's copy. */
 	atomic_store_explicit(&summary->sequence, sequence + 1, memory_order_release);
 	for (i = 0; i < VT_STATES; i++) {
-		atomic_store_explicit(&summary->critical[i], g->critical[i],
+		atomic_store_explicit(&summary->critical[i], looks->critical[i],
 				      memory_order_release);
-		atomic_store_explicit(&summary->informative[i], g->informative[i],
+		atomic_store_explicit(&summary->informative[i], looks->informative[i],
 				      memory_order_release);
 	}
-	atomic_store_explicit(&summary->n_worst, g->n_worst, memory_order_release);
-	for (i = 0; i < g->n_worst; i++) {
-		atomic_store_explicit(&summary->worst[i].index, g->worst[i].index,
+	atomic_store_explicit(&summary->n_worst, looks->n_worst, memory_order_release);
+	for (i = 0; i < looks->n_worst; i++) {
+		atomic_store_explicit(&summary->worst[i].index, looks->worst[i].index,
 				      memory_order_release);
-		atomic_store_explicit(&summary->worst[i].gen, g->worst[i].gen,
+		atomic_store_explicit(&summary->worst[i].gen, looks->worst[i].gen,
 				      memory_order_release);
 	}
 	atomic_store_explicit(&summary->sequence, sequence + 2, memory_order_release);
 }
 
 /* /startupz turns 200 the first time all are ready, and stays so. */
-static void started_up_latch(vitals_registry *registry, const struct gathered *g)
+static void started_up_latch(vitals_registry *registry, const struct vt_looks *looks)
 {
 	struct vt_standing standing = { 0 };
 
+	if (atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
+	    VT_ROOT_STARTED_UP)
+		return;
 	vt_standing_of(&registry->view, &standing);
-	memcpy(standing.critical, g->critical, sizeof(standing.critical));
+	memcpy(standing.critical, looks->critical, sizeof(standing.critical));
 	if (vt_standing_ready(&standing))
 		/* Relaxed: a flag of its own. */
 		atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_STARTED_UP,
 					 memory_order_relaxed);
 }
 
-static void turn_locked(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns)
-	VT_REQUIRES(registry->judge)
+static void turn_locked(struct turn *turn, uint64_t now_ns, uint64_t *ret_next_ns)
+	VT_REQUIRES(turn->registry->judge)
 {
-	struct vt_monitor *monitor = registry->monitor;
-	struct vt_tick *tick = &monitor->tick;
-	struct gathered g = { .shortest_ns = UINT64_MAX };
-	uint64_t paused_ns, wish_ns = UINT64_MAX;
+	vitals_registry *registry = turn->registry;
+	struct vt_monitor *monitor = turn->monitor;
+	struct vt_looks *looks = &monitor->looks;
+	uint64_t paused_ns, ran_ns = looks->ran_ns, wish_ns = UINT64_MAX;
+	bool more;
 
 	paused_ns = tick_advance(monitor, now_ns, vt_clock_real());
-	vt_tick_store(&registry->root->tick, tick);
+	vt_tick_store(&registry->root->tick, &monitor->tick);
 	if (paused_ns)
-		vt_changes_note_pause(registry, tick, paused_ns);
-	look_at_all(registry, tick, &g);
-	summary_store(&registry->root->summary, &g);
-	started_up_latch(registry, &g);
+		vt_changes_note_pause(registry, &monitor->tick, paused_ns);
+	more = look_at_due(turn, looks->ran_ns - ran_ns);
+	if (looks->changed)
+		summary_store(&registry->root->summary, looks);
+	looks->changed = false;
+	started_up_latch(registry, looks);
 	if (monitor->work)
 		wish_ns = monitor->work->turn(registry, now_ns);
-	*ret_next_ns = now_ns + tick->tick_ns;
+	*ret_next_ns = more ? now_ns : now_ns + monitor->tick.tick_ns;
 	if (wish_ns < *ret_next_ns)
 		*ret_next_ns = wish_ns;
+	monitor->busy_ns = turn->busy_ns;
 }
 
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns)
 {
+	struct turn turn = { .registry = registry, .monitor = registry->monitor };
 	int r = 0;
 
 	if (!vt_trylock(&registry->judge))
@@ -290,7 +260,21 @@ int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret
 	if (now_ns < registry->monitor->tick.at_ns)
 		r = -EINVAL;
 	else
-		turn_locked(registry, now_ns, ret_next_ns);
+		turn_locked(&turn, now_ns, ret_next_ns);
 	vt_unlock(&registry->judge);
 	return r;
+}
+
+int vt_monitor_turn_now(vitals_registry *registry, uint64_t *ret_next_ns)
+{
+	struct turn turn = { .registry = registry, .monitor = registry->monitor };
+
+	if (!vt_trylock(&registry->judge))
+		return -EBUSY;
+	turn.clock_ns = vt_clock_now();
+	/* Half a tick, so that the next comes in time. */
+	turn.until_ns = turn.clock_ns + turn.monitor->tick.tick_ns / 2;
+	turn_locked(&turn, turn.clock_ns, ret_next_ns);
+	vt_unlock(&registry->judge);
+	return 0;
 }

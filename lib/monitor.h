@@ -10,7 +10,9 @@
 #ifndef VT_MONITOR_H
 #define VT_MONITOR_H
 
+#include "look.h"
 #include "registry.h"
+#include "sweep.h"
 #include "verdict.h"
 
 #include <poll.h>
@@ -28,11 +30,15 @@ struct vt_monitor_work {
 
 struct vt_monitor {
 	const struct vt_monitor_work *work; /* guarded by judge */
-	struct vt_tick tick;  /* guarded by judge: the line as it was written last */
-	unsigned late_turns;  /* guarded by judge: pauses in a row */
-	pthread_t thread;     /* guarded by monitor_control */
-	_Atomic uint32_t tid; /* the thread's own, 0: it is not there */
-	bool joinable;        /* guarded by monitor_control */
+	struct vt_tick tick; /* guarded by judge: the line as it was written last */
+	unsigned late_turns; /* guarded by judge: pauses in a row */
+	uint64_t
+		busy_ns; /* guarded by judge: what the turn before took of the time since */
+	struct vt_looks looks; /* guarded by judge */
+	struct vt_sweep sweep; /* guarded by judge */
+	pthread_t thread;      /* guarded by monitor_control */
+	_Atomic uint32_t tid;  /* the thread's own, 0: it is not there */
+	bool joinable;         /* guarded by monitor_control */
 };
 
 /* The room. Return: 0; -ENOMEM. */
@@ -46,6 +52,9 @@ int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *wor
  * before the last.
  */
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns);
+
+/* The same for the thread: a turn that has very much to do leaves some of it for the next, at once. */
+int vt_monitor_turn_now(vitals_registry *registry, uint64_t *ret_next_ns);
 
 /* The thread (watch.c). Return: 0; -EALREADY; -EAGAIN, -EPERM, -ENOMEM. */
 int vt_monitor_start(vitals_registry *registry);

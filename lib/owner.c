@@ -17,7 +17,7 @@ static void owner_ended(void *first)
 	vitals_heartbeat *heartbeat = first, *next;
 
 	for (; heartbeat; heartbeat = next) {
-		next = heartbeat->owned_next;
+		next = vt_heartbeat_seldom(heartbeat)->owned_next;
 		vt_heartbeat_die(heartbeat);
 		vt_heartbeat_disown(heartbeat);
 	}
@@ -29,9 +29,9 @@ void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t mem
 {
 	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
 
-	/* Relaxed: two facts; a row with one of them only is a thread about to be. */
-	atomic_store_explicit(&cold->member, member, memory_order_relaxed);
-	atomic_store_explicit(&cold->tid, tid, memory_order_relaxed);
+	/* Relaxed: a fact of its own; a member's record knows the tid. */
+	atomic_store_explicit(&cold->owner, member ? member : tid | VT_OWNER_TID,
+			      memory_order_relaxed);
 }
 
 void vt_heartbeat_die(vitals_heartbeat *heartbeat)
@@ -41,7 +41,8 @@ void vt_heartbeat_die(vitals_heartbeat *heartbeat)
 	/* Release: the monitor that is woken sees it; pairs with vt_sign_load(). */
 	atomic_fetch_or_explicit(&vt_heartbeat_hot(heartbeat)->flags, VT_HB_DEAD,
 				 memory_order_release);
-	vt_registry_wake(heartbeat->registry);
+	vt_heartbeat_look(heartbeat);
+	vt_registry_wake(vt_heartbeat_registry(heartbeat));
 }
 
 uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat)
@@ -60,11 +61,12 @@ static int owner_take(vitals_heartbeat *heartbeat)
 
 	if (flags & VT_HB_CLOSED)
 		return -ECANCELED;
-	if (atomic_load_explicit(&cold->tid, memory_order_relaxed) &&
+	if (atomic_load_explicit(&cold->owner, memory_order_relaxed) &&
 	    !(flags & VT_HB_DEAD))
 		return -EBUSY;
 	vt_heartbeat_belong(heartbeat, vt_task_self(), 0);
 	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_release);
+	vt_heartbeat_look(heartbeat);
 	return 0;
 }
 
@@ -79,10 +81,10 @@ static vitals_heartbeat *owner_prune(vitals_heartbeat *first)
 			atomic_load_explicit(&heartbeat->refs, memory_order_acquire);
 
 		if (vt_heartbeat_current(heartbeat) && refs & VT_HEARTBEAT_HOLDERS) {
-			at = &heartbeat->owned_next;
+			at = &vt_heartbeat_seldom(heartbeat)->owned_next;
 			continue;
 		}
-		*at = heartbeat->owned_next;
+		*at = vt_heartbeat_seldom(heartbeat)->owned_next;
 		vt_heartbeat_disown(heartbeat);
 	}
 	return first;
@@ -97,7 +99,7 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 
 	if (!heartbeat)
 		return -EINVAL;
-	registry = heartbeat->registry;
+	registry = vt_heartbeat_registry(heartbeat);
 	if (!vt_heartbeat_current(heartbeat))
 		return -ECANCELED;
 	if (!vt_key_get(&owner_key, &key))
@@ -114,7 +116,7 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 		(void)pthread_setspecific(key, first);
 		return r;
 	}
-	heartbeat->owned_next = first;
+	vt_heartbeat_seldom(heartbeat)->owned_next = first;
 	/* Relaxed: the caller's own reference already orders everything. */
 	atomic_fetch_add_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER,
 				  memory_order_relaxed);

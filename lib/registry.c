@@ -156,6 +156,7 @@ int vt_registry_renew(vitals_registry *registry)
 	}
 	/* Relaxed: no turn is under way here, whatever was under way in the parent. */
 	atomic_store_explicit(&registry->turns, 0, memory_order_relaxed);
+	atomic_store_explicit(&registry->inbox, 0, memory_order_relaxed);
 	/* What was inherited stays mapped: handles point there, and find zeros. */
 	registry->n_segments = 0;
 	registry->n_rooms = 0;

@@ -33,7 +33,7 @@
 
 /* What is taken and given back: a slot, or a pair of them, and the private record beside it. */
 enum vt_pool {
-	VT_POOL_HEARTBEAT, /* hot and cold */
+	VT_POOL_HEARTBEAT, /* hot, cold and rare */
 	VT_POOL_COARSE,
 	VT_POOL_FINE,
 	VT_POOL_QUITTER,
@@ -53,14 +53,24 @@ struct vt_link {
 		stamp; /* free: the turn under which it was given back; living: a hint, names.c */
 };
 
+/* What the private records of a span begin with; behind them is what few of them need. */
+struct vt_span_head {
+	vitals_registry *registry;
+	uint32_t epoch; /* that its handles are made under */
+	uint32_t first;
+	uint32_t count;
+	uint32_t number; /* of the span in its pool */
+};
+
 /* Bytes of a private record; what it is, the room that owns it knows, and asserts that it fits. */
-#define VT_RECORD_HEARTBEAT 56u
+#define VT_RECORD_HEARTBEAT 48u
 #define VT_RECORD_QUITTER 64u
 #define VT_RECORD_MEMBER 160u
+/* And of what few need: pages not written to take no memory. */
+#define VT_SELDOM_HEARTBEAT 16u
 
 struct vt_pool_state {
-	unsigned char *records[VT_SPANS]; /* by span */
-	uint32_t counts[VT_SPANS];
+	struct vt_span_head *spans[VT_SPANS];
 	uint32_t capacity;
 	uint32_t free_first; /* index + 1; a queue, oldest first */
 	uint32_t free_last;
@@ -118,9 +128,10 @@ struct vitals_registry {
 	_Atomic uint64_t ids;   /* last given */
 	uint32_t reserve;       /* slots asked for ahead */
 
-	_Atomic uint32_t wake; /* changes when the monitor has something to do now */
-	bool fork_locked;      /* prepare holds lock */
-	bool fork_saved;       /* and has saved the segments, for the child to keep */
+	_Atomic uint32_t inbox; /* a bit for each span: see inbox.h */
+	_Atomic uint32_t wake;  /* changes when the monitor has something to do now */
+	bool fork_locked;       /* prepare holds lock */
+	bool fork_saved;        /* and has saved the segments, for the child to keep */
 	_Atomic int
 		wake_fd; /* what it polls beside the host's descriptors; -1: it waits on wake */
 
@@ -193,6 +204,19 @@ void *vt_slot(const vitals_registry *registry, enum vt_kind kind, uint32_t index
 void *vt_record(const vitals_registry *registry, enum vt_pool pool, uint32_t index);
 struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 			uint32_t index);
+
+/* The span that has the record at @index. */
+struct vt_span_head *vt_span_with(const vitals_registry *registry, enum vt_pool pool,
+				  uint32_t index);
+
+/* What few records of a pool need, zero at first; of one whose span and place there is known. */
+void *vt_seldom(struct vt_span_head *span, enum vt_pool pool, uint32_t place);
+
+/* One bit for each of a span's, and a bit for each word of those; the inbox's. */
+void *vt_span_bits(struct vt_span_head *span, enum vt_pool pool);
+
+/* The span of a record at @place in it. */
+struct vt_span_head *vt_span_of(void *record, enum vt_pool pool, uint32_t place);
 
 /*
  * The next use of a free slot begins: whoever knows the last by its gen no longer takes the slot for

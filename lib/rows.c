@@ -62,21 +62,30 @@ static void heartbeat_intervals(const struct vt_view *view, const struct vt_hot 
 	info->p99_ns = vt_histogram_quantile(counts, n, 990, info->max_ns);
 }
 
-static void heartbeat_owner(const struct vt_view *view, const struct vt_cold *cold,
-			    struct vitals_heartbeat_info *info)
+/* What the monitor remembers of it, if it has looked at this one already. */
+static void heartbeat_memory(const struct vt_view *view, uint32_t index,
+			     const struct vt_hot *hot, const struct vt_cold *cold,
+			     struct vitals_heartbeat_info *info)
 {
-	const struct vt_member_slot *member;
-	uint32_t owner = LOAD(cold, member);
+	const struct vt_rare *rare;
 
-	info->tid = LOAD(cold, tid);
-	member = owner ? vt_view_slot(view, VT_KIND_MEMBER, owner - 1) : NULL;
-	if (member && LOAD(member, gen) & 1u)
-		info->thread_id = LOAD(member, id);
+	info->changed_ns = info->beat_ns;
+	if (LOAD(cold, gen) != LOAD(hot, gen))
+		return;
+	info->changed_ns = LOAD(cold, changed_ns);
+	info->change = LOAD(cold, change);
+	if (!(LOAD(cold, marks) & VT_COLD_RARE))
+		return;
+	rare = vt_view_slot(view, VT_KIND_RARE, index);
+	if (!rare)
+		return;
+	info->stalls = LOAD(rare, stalls);
+	info->stalled_ns = LOAD(rare, stalled_ns);
 }
 
 static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *moment,
-			   const struct vt_hot *hot, const struct vt_cold *cold,
-			   struct vitals_heartbeat_info *info)
+			   uint32_t index, const struct vt_hot *hot,
+			   const struct vt_cold *cold, struct vitals_heartbeat_info *info)
 {
 	const struct vt_group_slot *group;
 	struct vt_verdict verdict;
@@ -96,12 +105,9 @@ static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *m
 	info->beat_ns = verdict.beat_ns;
 	info->silence_ns =
 		moment->now_ns > verdict.beat_ns ? moment->now_ns - verdict.beat_ns : 0;
-	info->changed_ns = LOAD(cold, changed_ns);
-	info->change = LOAD(cold, change);
-	info->stalls = LOAD(cold, stalls);
-	info->stalled_ns = LOAD(cold, stalled_ns);
-	info->group = LOAD(cold, group);
-	heartbeat_owner(view, cold, info);
+	heartbeat_memory(view, index, hot, cold, info);
+	info->group = VT_HB_GROUP(sign.flags);
+	vt_owner_load(view, cold, &info->tid, &info->thread_id);
 	heartbeat_intervals(view, hot, cold, info);
 	vt_shown_load(info->name, hot->name, LOAD(cold, number));
 	group = vt_view_slot(view, VT_KIND_GROUP, info->group);
@@ -121,7 +127,7 @@ bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment
 
 		if (!(gen & 1u) || LOAD(hot, flags) & VT_HB_CLOSED)
 			return false;
-		heartbeat_copy(view, moment, hot, cold, info);
+		heartbeat_copy(view, moment, index, hot, cold, info);
 		if (LOAD(hot, gen) == gen &&
 		    (LOAD(cold, sequence) == sequence || tries == TRIES - 1))
 			return info->state != VITALS_CLOSED;

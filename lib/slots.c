@@ -8,31 +8,59 @@
 #define FIRST_SLOTS 64u
 #define FIRST_FEW 16u
 
+#define TWINS 3
+/* Its records begin on a line of their own. */
+#define HEAD_BYTES 64u
+
+_Static_assert(sizeof(struct vt_span_head) <= HEAD_BYTES, "a span's head fits");
+
 /* What a pool's slots are made of. */
 static const struct {
-	enum vt_kind kind;
-	enum vt_kind twin; /* VT_KINDS: none */
-	uint32_t stride;
-	uint32_t twin_stride;
+	struct {
+		enum vt_kind
+			kind; /* the first says how many there are; VT_KIND_ROOT: no more */
+		uint32_t stride;
+	} twins[TWINS];
 	uint32_t record;
+	uint32_t seldom;
 	uint32_t first;
 } pools[VT_POOLS] = {
-	[VT_POOL_HEARTBEAT] = { VT_KIND_HOT, VT_KIND_COLD, sizeof(struct vt_hot),
-				sizeof(struct vt_cold), VT_RECORD_HEARTBEAT,
+	[VT_POOL_HEARTBEAT] = { { { VT_KIND_HOT, sizeof(struct vt_hot) },
+				  { VT_KIND_COLD, sizeof(struct vt_cold) },
+				  { VT_KIND_RARE, sizeof(struct vt_rare) } },
+				VT_RECORD_HEARTBEAT,
+				VT_SELDOM_HEARTBEAT,
 				FIRST_SLOTS },
-	[VT_POOL_COARSE] = { VT_KIND_COARSE, VT_KINDS, sizeof(struct vt_coarse), 0, 0,
+	[VT_POOL_COARSE] = { { { VT_KIND_COARSE, sizeof(struct vt_coarse) } },
+			     0,
+			     0,
 			     FIRST_FEW },
-	[VT_POOL_FINE] = { VT_KIND_FINE, VT_KINDS, sizeof(struct vt_fine), 0, 0,
+	[VT_POOL_FINE] = { { { VT_KIND_FINE, sizeof(struct vt_fine) } },
+			   0,
+			   0,
 			   FIRST_SLOTS },
-	[VT_POOL_QUITTER] = { VT_KIND_QUITTER, VT_KINDS, sizeof(struct vt_quitter_slot),
-			      0, VT_RECORD_QUITTER, FIRST_SLOTS },
-	[VT_POOL_MEMBER] = { VT_KIND_MEMBER, VT_KINDS, sizeof(struct vt_member_slot), 0,
-			     VT_RECORD_MEMBER, FIRST_SLOTS },
-	[VT_POOL_CAUSE] = { VT_KIND_CAUSE, VT_KINDS, sizeof(struct vt_cause_slot), 0, 0,
+	[VT_POOL_QUITTER] = { { { VT_KIND_QUITTER, sizeof(struct vt_quitter_slot) } },
+			      VT_RECORD_QUITTER,
+			      0,
+			      FIRST_SLOTS },
+	[VT_POOL_MEMBER] = { { { VT_KIND_MEMBER, sizeof(struct vt_member_slot) } },
+			     VT_RECORD_MEMBER,
+			     0,
+			     FIRST_SLOTS },
+	[VT_POOL_CAUSE] = { { { VT_KIND_CAUSE, sizeof(struct vt_cause_slot) } },
+			    0,
+			    0,
 			    FIRST_FEW },
-	[VT_POOL_SHUTDOWN] = { VT_KIND_SHUTDOWN, VT_KINDS,
-			       sizeof(struct vt_shutdown_slot), 0, 0, FIRST_FEW },
+	[VT_POOL_SHUTDOWN] = { { { VT_KIND_SHUTDOWN, sizeof(struct vt_shutdown_slot) } },
+			       0,
+			       0,
+			       FIRST_FEW },
 };
+
+static enum vt_kind kind_of(enum vt_pool pool)
+{
+	return pools[pool].twins[0].kind;
+}
 
 static size_t record_stride(enum vt_pool pool)
 {
@@ -48,16 +76,36 @@ static uint32_t first_count(const vitals_registry *registry, enum vt_pool pool)
 								 : pools[pool].first;
 }
 
+/* Where its bits begin. */
+static size_t bits_at(enum vt_pool pool, uint32_t count)
+{
+	size_t at = HEAD_BYTES + (record_stride(pool) + pools[pool].seldom) * count;
+
+	return (at + HEAD_BYTES - 1) / HEAD_BYTES * HEAD_BYTES;
+}
+
+static size_t span_size(enum vt_pool pool, uint32_t count)
+{
+	size_t words = (count + 63) / 64;
+
+	return bits_at(pool, count) + (words + (words + 63) / 64) * sizeof(uint64_t);
+}
+
 /* The private records of one more span. */
 static int span_records(vitals_registry *registry, enum vt_pool pool, uint32_t span,
-			uint32_t count)
+			uint32_t first, uint32_t count)
 {
-	void *records = vt_pages_new(record_stride(pool) * count);
+	struct vt_span_head *head = vt_pages_new(span_size(pool, count));
 
-	if (!records)
+	if (!head)
 		return -ENOMEM;
-	registry->pools[pool].records[span] = records;
-	registry->pools[pool].counts[span] = count;
+	head->registry = registry;
+	/* Relaxed: it changes only in a child that has one thread yet. */
+	head->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
+	head->first = first;
+	head->count = count;
+	head->number = span;
+	registry->pools[pool].spans[span] = head;
 	return 0;
 }
 
@@ -67,7 +115,7 @@ int vt_pools_begin(vitals_registry *registry)
 	int r;
 
 	for (pool = 0; pool < VT_POOLS; pool++) {
-		r = span_records(registry, pool, 0, first_count(registry, pool));
+		r = span_records(registry, pool, 0, 0, first_count(registry, pool));
 		if (r < 0) {
 			vt_pools_free(registry);
 			return r;
@@ -77,20 +125,25 @@ int vt_pools_begin(vitals_registry *registry)
 	return 0;
 }
 
+/* The slots of a pool from @first on. Return: how many specs were filled. */
+static unsigned pool_specs(enum vt_pool pool, uint32_t first, uint32_t count,
+			   struct vt_array_spec *specs)
+{
+	unsigned n;
+
+	for (n = 0; n < TWINS && pools[pool].twins[n].kind != VT_KIND_ROOT; n++)
+		specs[n] = (struct vt_array_spec){ pools[pool].twins[n].kind,
+						   pools[pool].twins[n].stride, first,
+						   count };
+	return n;
+}
+
 unsigned vt_pools_specs(const vitals_registry *registry, struct vt_array_spec *specs)
 {
 	unsigned pool, n = 0;
 
-	for (pool = 0; pool < VT_POOLS; pool++) {
-		uint32_t count = first_count(registry, pool);
-
-		specs[n++] = (struct vt_array_spec){ pools[pool].kind, pools[pool].stride,
-						     0, count };
-		if (pools[pool].twin != VT_KINDS)
-			specs[n++] = (struct vt_array_spec){ pools[pool].twin,
-							     pools[pool].twin_stride, 0,
-							     count };
-	}
+	for (pool = 0; pool < VT_POOLS; pool++)
+		n += pool_specs(pool, 0, first_count(registry, pool), specs + n);
 	return n;
 }
 
@@ -102,9 +155,10 @@ void vt_pools_free(vitals_registry *registry)
 		for (span = 0; span < VT_SPANS; span++) {
 			struct vt_pool_state *state = &registry->pools[pool];
 
-			vt_pages_free(state->records[span],
-				      record_stride(pool) * state->counts[span]);
-			state->records[span] = NULL;
+			if (state->spans[span])
+				vt_pages_free(state->spans[span],
+					      span_size(pool, state->spans[span]->count));
+			state->spans[span] = NULL;
 		}
 }
 
@@ -113,17 +167,30 @@ void *vt_slot(const vitals_registry *registry, enum vt_kind kind, uint32_t index
 	return vt_view_slot(&registry->view, kind, index);
 }
 
-static unsigned char *record_at(const vitals_registry *registry, enum vt_pool pool,
-				uint32_t index)
+static unsigned char *span_at(struct vt_span_head *span, enum vt_pool pool,
+			      uint32_t place)
+{
+	return (unsigned char *)span + HEAD_BYTES + record_stride(pool) * place;
+}
+
+struct vt_span_head *vt_span_with(const vitals_registry *registry, enum vt_pool pool,
+				  uint32_t index)
 {
 	const struct vt_view *view = &registry->view;
-	enum vt_kind kind = pools[pool].kind;
+	enum vt_kind kind = kind_of(pool);
 	uint32_t n = atomic_load_explicit(&view->n_spans[kind], memory_order_acquire);
 
 	while (n-- && index < view->spans[kind][n].first)
 		continue;
-	return registry->pools[pool].records[n] +
-	       (size_t)(index - view->spans[kind][n].first) * record_stride(pool);
+	return registry->pools[pool].spans[n];
+}
+
+static unsigned char *record_at(const vitals_registry *registry, enum vt_pool pool,
+				uint32_t index)
+{
+	struct vt_span_head *span = vt_span_with(registry, pool, index);
+
+	return span_at(span, pool, index - span->first);
 }
 
 void *vt_record(const vitals_registry *registry, enum vt_pool pool, uint32_t index)
@@ -138,17 +205,30 @@ struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 					  pools[pool].record);
 }
 
+void *vt_seldom(struct vt_span_head *span, enum vt_pool pool, uint32_t place)
+{
+	return span_at(span, pool, span->count) + (size_t)place * pools[pool].seldom;
+}
+
+void *vt_span_bits(struct vt_span_head *span, enum vt_pool pool)
+{
+	return (unsigned char *)span + bits_at(pool, span->count);
+}
+
+struct vt_span_head *vt_span_of(void *record, enum vt_pool pool, uint32_t place)
+{
+	return (struct vt_span_head *)(void *)((unsigned char *)record -
+					       record_stride(pool) * place - HEAD_BYTES);
+}
+
 /* As many slots again, in a segment of their own. */
 static int pool_grow(vitals_registry *registry, enum vt_pool pool)
 	VT_REQUIRES(registry->lock)
 {
 	uint32_t first = registry->pools[pool].capacity, count = first;
-	struct vt_array_spec specs[2] = {
-		{ pools[pool].kind, pools[pool].stride, first, count },
-		{ pools[pool].twin, pools[pool].twin_stride, first, count },
-	};
+	struct vt_array_spec specs[TWINS];
 	/* Relaxed: changed under the lock only. */
-	uint32_t span = atomic_load_explicit(&registry->view.n_spans[pools[pool].kind],
+	uint32_t span = atomic_load_explicit(&registry->view.n_spans[kind_of(pool)],
 					     memory_order_relaxed);
 	struct vt_mapping *mapping = &registry->segments[registry->n_segments];
 	int r;
@@ -156,10 +236,10 @@ static int pool_grow(vitals_registry *registry, enum vt_pool pool)
 	if (span == VT_SPANS || registry->n_segments == VT_SEGMENTS)
 		return -ENOMEM;
 	r = vt_segment_new(mapping, registry->id, registry->n_segments, specs,
-			   pools[pool].twin == VT_KINDS ? 1 : 2);
+			   pool_specs(pool, first, count, specs));
 	if (r < 0)
 		return r;
-	r = span_records(registry, pool, span, count);
+	r = span_records(registry, pool, span, first, count);
 	if (r < 0) {
 		vt_segment_free(mapping);
 		return r;
@@ -186,10 +266,22 @@ static bool pool_head_rested(vitals_registry *registry, enum vt_pool pool)
 	       atomic_load_explicit(&registry->turns, memory_order_acquire) != stamp;
 }
 
+/* Release, the first kind last: pairs with the acquire in vt_view_used(). */
+static void used_raise(vitals_registry *registry, enum vt_pool pool, uint32_t used)
+	VT_REQUIRES(registry->lock)
+{
+	unsigned n = TWINS;
+
+	while (n--)
+		if (pools[pool].twins[n].kind != VT_KIND_ROOT)
+			atomic_store_explicit(
+				&registry->root->used[pools[pool].twins[n].kind], used,
+				memory_order_release);
+}
+
 int vt_slot_new(vitals_registry *registry, enum vt_pool pool, uint32_t *ret_index)
 {
 	struct vt_pool_state *state = &registry->pools[pool];
-	enum vt_kind kind = pools[pool].kind;
 	uint32_t index;
 	int r;
 
@@ -200,19 +292,14 @@ int vt_slot_new(vitals_registry *registry, enum vt_pool pool, uint32_t *ret_inde
 			state->free_last = 0;
 	} else {
 		/* Relaxed: changed under the lock only. */
-		index = atomic_load_explicit(&registry->root->used[kind],
+		index = atomic_load_explicit(&registry->root->used[kind_of(pool)],
 					     memory_order_relaxed);
 		if (index == state->capacity) {
 			r = pool_grow(registry, pool);
 			if (r < 0)
 				return r;
 		}
-		/* Release pairs with the acquire in vt_view_used(). */
-		if (pools[pool].twin != VT_KINDS)
-			atomic_store_explicit(&registry->root->used[pools[pool].twin],
-					      index + 1, memory_order_release);
-		atomic_store_explicit(&registry->root->used[kind], index + 1,
-				      memory_order_release);
+		used_raise(registry, pool, index + 1);
 	}
 	state->living++;
 	*vt_link(registry, pool, index) = (struct vt_link){ 0, 0 };

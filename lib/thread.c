@@ -65,7 +65,7 @@ static int member_make(vitals_quitter *quitter, const char *name, uint64_t timeo
 	if (r)
 		return r;
 	if (spec.heartbeat) {
-		spec.heartbeat_slot = spec.heartbeat->index + 1;
+		spec.heartbeat_slot = vt_heartbeat_index(spec.heartbeat) + 1;
 		spec.number = vt_heartbeat_number(spec.heartbeat);
 	}
 	spec.now_ns = vt_clock_now();

@@ -27,7 +27,9 @@
 	DO(turns)                                                                        \
 	DO(lag_ns)                                                                       \
 	DO(lag_max_ns)                                                                   \
-	DO(flags)
+	DO(flags)                                                                        \
+	DO(gap_ns)                                                                       \
+	DO(swept_paused_ns)
 
 static void tick_copy(const struct vt_tick_line *line, struct vt_tick *tick)
 {
@@ -72,6 +74,7 @@ void vt_tick_store(struct vt_tick_line *line, const struct vt_tick *tick)
 void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold,
 		  struct vt_sign *sign)
 {
+	uint32_t gen = 0;
 	unsigned tries;
 
 #define COPY(from, field)                                                                \
@@ -83,6 +86,7 @@ void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold,
 		uint32_t before =
 			atomic_load_explicit(&cold->sequence, memory_order_acquire);
 
+		gen = atomic_load_explicit(&cold->gen, memory_order_acquire);
 		COPY(cold, state);
 		COPY(cold, seen);
 		COPY(cold, seen_paused_ns);
@@ -94,6 +98,12 @@ void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold,
 	COPY(hot, beat);
 	COPY(hot, flags);
 #undef COPY
+	/* What the monitor remembers is about whoever had the slot before. */
+	if (gen != atomic_load_explicit(&hot->gen, memory_order_acquire)) {
+		sign->state = VITALS_STARTING;
+		sign->seen = 0;
+		sign->seen_paused_ns = 0;
+	}
 	/* Who may write to the region may write anything; what is told to callers is a state. */
 	if (sign->state >= VT_STATES)
 		sign->state = VITALS_STARTING;
@@ -130,7 +140,8 @@ static uint64_t horizon_of(const struct vt_tick *tick, uint64_t now_ns)
 /*
  * The newest sign of life, as late as it can have been: a touch carries the time of a tick and may
  * have come just before the next, however long that took. A preempted thread may have stored an
- * older beat than the monitor saw.
+ * older beat than the monitor saw. The monitor itself knows when each tick was, and says what it has
+ * seen by that: see past.h.
  */
 static uint64_t newest_sign(const struct vt_sign *sign, const struct vt_tick *tick,
 			    uint64_t horizon_ns)
@@ -140,24 +151,32 @@ static uint64_t newest_sign(const struct vt_sign *sign, const struct vt_tick *ti
 	if ((sign->beat & VT_BEAT_MASK) == VT_BEAT_TICK) {
 		if (beat_ns >= at_ns)
 			return VT_BEAT_NS(horizon_ns);
-		if (beat_ns >= tick->before_ns || beat_ns > sign->seen)
+		if (beat_ns >= tick->before_ns)
 			return at_ns;
+		/* As new as what was seen: that was in the same tick, and this may be after it. */
+		if (beat_ns >= sign->seen)
+			return less(at_ns, beat_ns) < tick->gap_ns
+				       ? at_ns
+				       : VT_BEAT_NS(beat_ns + tick->gap_ns);
 	}
 	return beat_ns > sign->seen ? beat_ns : sign->seen;
 }
 
 /*
- * The paused total that goes with @beat_ns. A beat that the monitor has not seen came after its
- * last look, so only the pause that has just been credited can lie around it or follow it.
+ * The paused total that goes with @beat_ns. Of a beat that the monitor has not seen it is known
+ * where only one pause can lie around it or follow it; else the least it can be, which spares.
  */
 static uint64_t paused_total_at(const struct vt_sign *sign, const struct vt_tick *tick,
 				uint64_t beat_ns)
 {
+	uint64_t before_ns = tick->paused_ns - tick->pause_ns;
+	uint64_t end_ns = tick->pause_from_ns + tick->pause_ns;
+
 	if (beat_ns <= sign->seen)
 		return sign->seen_paused_ns;
-	if (beat_ns <= tick->pause_from_ns)
-		return tick->paused_ns - tick->pause_ns;
-	return tick->paused_ns - less(tick->pause_from_ns + tick->pause_ns, beat_ns);
+	if (beat_ns > tick->pause_from_ns)
+		return tick->paused_ns - less(end_ns, beat_ns);
+	return before_ns < tick->swept_paused_ns ? before_ns : tick->swept_paused_ns;
 }
 
 /* Since the newest sign of life or the start, whichever is later: nothing before that counts. */
@@ -171,12 +190,37 @@ static uint64_t silence_of(const struct vt_verdict *verdict, const struct vt_tic
 		    tick->paused_ns - tick->started_paused_ns);
 }
 
+/* @allowed_ns: before it is silent. For whom nothing but the time decides. */
+static void judge_silence(const struct vt_sign *sign, const struct vt_tick *tick,
+			  uint64_t now_ns, uint64_t allowed_ns, uint32_t good,
+			  struct vt_verdict *verdict)
+{
+	uint64_t stuck_ns = allowed_ns > sign->stuck_ns ? allowed_ns : sign->stuck_ns;
+
+	if (verdict->silence_ns <= allowed_ns) {
+		verdict->state = good;
+		verdict->stays_ns = allowed_ns - verdict->silence_ns + 1;
+		return;
+	}
+	verdict->stays_ns = verdict->silence_ns <= stuck_ns
+				    ? stuck_ns - verdict->silence_ns + 1
+				    : UINT64_MAX;
+	/* After a pause everybody has a tick to beat before a new verdict falls. */
+	if (now_ns < tick->grace_ns) {
+		verdict->stays_ns = tick->grace_ns - now_ns;
+		if (verdict->state != VITALS_SILENT && verdict->state != VITALS_STUCK)
+			verdict->state = good;
+		return;
+	}
+	verdict->state = verdict->silence_ns > stuck_ns ? VITALS_STUCK : VITALS_SILENT;
+}
+
 struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tick,
 			   uint64_t now_ns)
 {
-	uint64_t kind = sign->beat & VT_BEAT_MASK, allowed = sign->timeout_ns;
+	uint64_t kind = sign->beat & VT_BEAT_MASK;
 	uint64_t horizon_ns = horizon_of(tick, now_ns);
-	struct vt_verdict verdict = { .state = sign->state };
+	struct vt_verdict verdict = { .state = sign->state, .stays_ns = UINT64_MAX };
 
 	verdict.beat_ns = newest_sign(sign, tick, horizon_ns);
 	verdict.paused_ns = paused_total_at(sign, tick, verdict.beat_ns);
@@ -188,27 +232,14 @@ struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tic
 	}
 	if (!tick->started_ns || vt_not_watched(tick, now_ns))
 		return verdict;
-	if (kind == VT_BEAT_IDLE) {
+	if (kind == VT_BEAT_IDLE)
 		verdict.state = VITALS_IDLE;
-		return verdict;
-	}
-
-	if (kind == VT_BEAT_STARTING)
-		allowed = sign->start_ns;
-	if (verdict.silence_ns <= allowed) {
-		verdict.state = kind == VT_BEAT_STARTING ? VITALS_STARTING
-							 : VITALS_HEALTHY;
-		return verdict;
-	}
-	/* After a pause everybody has a tick to beat before a new verdict falls. */
-	if (now_ns < tick->grace_ns) {
-		if (verdict.state != VITALS_SILENT && verdict.state != VITALS_STUCK)
-			verdict.state = kind == VT_BEAT_STARTING ? VITALS_STARTING
-								 : VITALS_HEALTHY;
-		return verdict;
-	}
-	allowed = allowed > sign->stuck_ns ? allowed : sign->stuck_ns;
-	verdict.state = verdict.silence_ns > allowed ? VITALS_STUCK : VITALS_SILENT;
+	else if (kind == VT_BEAT_STARTING)
+		judge_silence(sign, tick, now_ns, sign->start_ns, VITALS_STARTING,
+			      &verdict);
+	else
+		judge_silence(sign, tick, now_ns, sign->timeout_ns, VITALS_HEALTHY,
+			      &verdict);
 	return verdict;
 }
 

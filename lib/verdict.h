@@ -32,6 +32,8 @@ struct vt_tick {
 	uint64_t lag_ns;
 	uint64_t lag_max_ns;
 	uint64_t flags;
+	uint64_t gap_ns;
+	uint64_t swept_paused_ns;
 };
 
 /* A copy of what the verdict needs of a heartbeat. */
@@ -51,6 +53,11 @@ struct vt_verdict {
 	uint64_t beat_ns;    /* the newest sign of life, from any thread */
 	uint64_t silence_ns; /* since then, or since the start, that the process ran */
 	uint64_t paused_ns;  /* the paused total that goes with beat_ns */
+	/*
+	 * For so long, if the process runs and there is no new sign of life, the state stays;
+	 * UINT64_MAX: for ever. A state that new signs change is to be looked at sooner.
+	 */
+	uint64_t stays_ns;
 };
 
 void vt_tick_load(const struct vt_tick_line *line, struct vt_tick *tick);

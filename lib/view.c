@@ -26,6 +26,7 @@ static const struct {
 	[VT_KIND_CAUSE] = SHAPE(struct vt_cause_slot),
 	[VT_KIND_SHUTDOWN] = SHAPE(struct vt_shutdown_slot),
 	[VT_KIND_CHECK] = SHAPE(uint64_t),
+	[VT_KIND_RARE] = SHAPE(struct vt_rare),
 };
 
 /* Do the slots lie where the segment says, within it and one behind the other? */
@@ -121,6 +122,22 @@ void *vt_view_slot(const struct vt_view *view, enum vt_kind kind, uint32_t index
 				       : NULL;
 	}
 	return NULL;
+}
+
+void vt_owner_load(const struct vt_view *view, const struct vt_cold *cold,
+		   uint32_t *ret_tid, uint64_t *ret_thread_id)
+{
+	uint32_t owner = atomic_load_explicit(&cold->owner, memory_order_acquire);
+	const struct vt_member_slot *member = NULL;
+
+	*ret_tid = owner & VT_OWNER_TID ? owner & ~VT_OWNER_TID : 0;
+	*ret_thread_id = 0;
+	if (owner && !(owner & VT_OWNER_TID))
+		member = vt_view_slot(view, VT_KIND_MEMBER, owner - 1);
+	if (member && atomic_load_explicit(&member->gen, memory_order_acquire) & 1u) {
+		*ret_tid = atomic_load_explicit(&member->tid, memory_order_acquire);
+		*ret_thread_id = atomic_load_explicit(&member->id, memory_order_acquire);
+	}
 }
 
 struct vt_root *vt_view_root(const struct vt_view *view)

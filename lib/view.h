@@ -41,6 +41,10 @@ int vt_view_add(struct vt_view *view, struct vt_segment *segment, size_t size);
 /* Return: the slot; NULL past the last span. */
 void *vt_view_slot(const struct vt_view *view, enum vt_kind kind, uint32_t index);
 
+/* Whose a heartbeat is: the kernel's number of the thread and its id, each 0 where there is none. */
+void vt_owner_load(const struct vt_view *view, const struct vt_cold *cold,
+		   uint32_t *ret_tid, uint64_t *ret_thread_id);
+
 /* Return: the root; NULL in a view without one. */
 struct vt_root *vt_view_root(const struct vt_view *view);
 

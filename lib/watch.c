@@ -62,13 +62,13 @@ static void *monitor_run(void *arg)
 		/* Acquire: what is asked for after this look, a stop too, changes the word. */
 		uint32_t wake =
 			atomic_load_explicit(&registry->wake, memory_order_acquire);
-		uint64_t now_ns = vt_clock_now(), next_ns = now_ns + VT_TICK_MIN_NS;
+		uint64_t next_ns = vt_clock_now() + VT_TICK_MIN_NS;
 		unsigned n = 0;
 
 		if (!running(registry))
 			break;
 		/* A turn by hand may just be ending: then a little later. */
-		(void)vt_monitor_turn_at(registry, now_ns, &next_ns);
+		(void)vt_monitor_turn_now(registry, &next_ns);
 		work = registry->monitor->work;
 		if (work)
 			n = work->fds(registry, fds, FDS_MAX - 1);
@@ -99,6 +99,11 @@ static void watch(vitals_registry *registry, bool on)
 		tick->pause_from_ns = 0;
 		tick->pause_ns = 0;
 		monitor->late_turns = 0;
+		monitor->busy_ns = 0;
+	}
+	if (on) {
+		vt_looks_begin(registry, &monitor->looks, tick);
+		vt_sweep_begin(&monitor->sweep, tick);
 	}
 	vt_tick_store(&registry->root->tick, tick);
 	vt_unlock(&registry->judge);

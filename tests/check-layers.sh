@@ -13,11 +13,11 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options
-1 registry slots fork names group view verdict
-2 heartbeat beat owner quitter cause live scope member hold unblock tell
+1 registry slots fork names group view verdict inbox past
+2 heartbeat beat owner wheel quitter cause live scope member hold unblock tell
 3 thread self over reap wait
 4 rows rows-groups rows-tree index snapshot print report
-5 changes events monitor watch notifier signals
+5 changes events look sweep monitor watch notifier signals
 6 main stages listen finish exit process
 '
 exporter_levels='
@@ -50,11 +50,18 @@ hold unblock
 listen main
 live quitter
 member quitter
+look changes
 monitor changes
+monitor look
+monitor sweep
+sweep look
+inbox registry
+wheel heartbeat
 names registry
 notifier events
 notifier monitor
 over thread
+past verdict
 owner heartbeat
 print snapshot
 quitter cause

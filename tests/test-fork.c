@@ -86,7 +86,7 @@ static uint64_t due_in_ns(void)
 
 static void bytes_copy(struct bytes *bytes)
 {
-	vitals_registry *r = fine->registry;
+	vitals_registry *r = vt_heartbeat_registry(fine);
 	struct pollfd pfd = { .fd = vitals_events_fd(events), .events = POLLIN };
 	uint32_t kind;
 
@@ -96,6 +96,9 @@ static void bytes_copy(struct bytes *bytes)
 	memcpy(bytes->fine, fine->intervals, sizeof(struct vt_fine));
 	memcpy(bytes->coarse, coarse->intervals, sizeof(struct vt_coarse));
 	memcpy(bytes->group, vt_slot(r, VT_KIND_GROUP, 0), sizeof(struct vt_group_slot));
+	/* The monitor counts here meanwhile. */
+	memset(bytes->group + offsetof(struct vt_group_slot, states), 0,
+	       sizeof(((struct vt_group_slot *)0)->states));
 	for (kind = 0; kind < VT_KINDS; kind++)
 		bytes->used[kind] = atomic_load(&r->root->used[kind]);
 	bytes->due_in_ns = due_in_ns();
@@ -251,7 +254,8 @@ static void carried_child(void *arg)
 	child_check(read(pipes[0], &byte, 1) == 1);
 	child_check(pulses_of(0) == 0);
 	child_check(pulses_of(1) == 1);
-	child_check(fine->registry->segments[0].segment->pid == (uint32_t)getpid());
+	child_check(vt_heartbeat_registry(fine)->segments[0].segment->pid ==
+		    (uint32_t)getpid());
 	/* Its timers are its own, too. */
 	child_check(vt_heartbeat_due_at(fine, vt_clock_now() + T) == 1);
 	child_check(due_in_ns() > 0);

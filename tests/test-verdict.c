@@ -13,7 +13,11 @@
 static struct vt_tick tick_now(void)
 {
 	return (struct vt_tick){
-		.at_ns = NOW, .tick_ns = TICK, .before_ns = NOW - TICK, .started_ns = 4
+		.at_ns = NOW,
+		.tick_ns = TICK,
+		.before_ns = NOW - TICK,
+		.started_ns = 4,
+		.gap_ns = TICK,
 	};
 }
 
@@ -37,8 +41,8 @@ static const struct {
 	{ VT_BEAT_PULSE, T + 4, VITALS_SILENT },
 	{ VT_BEAT_PULSE, 4 * T, VITALS_SILENT },
 	{ VT_BEAT_PULSE, 4 * T + 4, VITALS_STUCK },
-	{ VT_BEAT_TICK, T, VITALS_HEALTHY },
-	{ VT_BEAT_TICK, T + 4, VITALS_SILENT },
+	{ VT_BEAT_TICK, T + TICK, VITALS_HEALTHY },
+	{ VT_BEAT_TICK, T + TICK + 4, VITALS_SILENT },
 	{ VT_BEAT_STARTING, 2 * T, VITALS_STARTING },
 	{ VT_BEAT_STARTING, 2 * T + 4, VITALS_SILENT },
 	{ VT_BEAT_IDLE, 90 * T, VITALS_IDLE },
@@ -63,9 +67,13 @@ START_TEST(a_touch_may_have_come_as_late_as_the_next_tick)
 
 	sign.seen = NOW - TICK;
 	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).beat_ns, NOW);
-	/* One that the monitor did not see, too. */
+	/* One that the monitor did not see, too: how far apart ticks were since, it knows. */
 	sign.beat -= 4 * TICK;
 	sign.seen = VT_BEAT_NS(sign.beat) - TICK;
+	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).beat_ns, NOW - 4 * TICK);
+	tick.gap_ns = 3 * TICK;
+	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).beat_ns, NOW - 2 * TICK);
+	tick.gap_ns = 6 * TICK;
 	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).beat_ns, NOW);
 	sign.seen = NOW - 3 * TICK;
 	ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).beat_ns, NOW - 3 * TICK);
@@ -100,6 +108,7 @@ START_TEST(credits_a_pause_exactly_once)
 		struct vt_sign sign = sign_of(NOW - length - phase, VITALS_HEALTHY);
 
 		tick.paused_ns = 5000 + length;
+		tick.swept_paused_ns = 5000;
 		sign.seen = sign.beat;
 		sign.seen_paused_ns = 5000;
 		ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).silence_ns, phase);
@@ -111,6 +120,11 @@ START_TEST(credits_a_pause_exactly_once)
 		tick.pause_from_ns = sign.beat + 4;
 		tick.pause_ns = length;
 		ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).silence_ns, phase);
+
+		/* Had there been another pause since its last look, it is spared that one too. */
+		tick.swept_paused_ns = 4990;
+		ck_assert_uint_eq(vt_judge(&sign, &tick, NOW).silence_ns,
+				  phase > 10 ? phase - 10 : 0);
 
 		/* A beat that came within it: only what followed the pause is silence. */
 		tick.pause_from_ns = sign.beat - 4;

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "look.h"
+
+#include "changes.h"
+#include "inbox.h"
+
+#include <string.h>
+
+#define TICKS VT_TICKS
+/* Nobody is called bad for longer after a new sign of life. */
+#define LOOK_MAX_NS VITALS_S(1)
+
+/* Relaxed, here and below: the monitor's memory has one writer, itself. */
+#define KNOWN(slot, field) atomic_load_explicit(&(slot)->field, memory_order_relaxed)
+/* Release, all: see layout.h; partner of vt_sign_load() and the row's copy. */
+#define REMEMBER(slot, field, value)                                                     \
+	atomic_store_explicit(&(slot)->field, value, memory_order_release)
+
+/* A heartbeat, as one look finds it. */
+struct looked {
+	vitals_registry *registry;
+	uint32_t index;
+	uint32_t gen;
+	struct vt_hot *hot;
+	struct vt_cold *cold;
+	struct vt_sign sign;
+	uint64_t seen; /* what the sign's seen was before this look, … */
+	uint64_t seen_paused_ns;
+	struct vt_verdict verdict;
+};
+
+static bool quiet(uint32_t state)
+{
+	return state == VITALS_SILENT || state == VITALS_STUCK;
+}
+
+/* How bad, then since when: what the list of the worst is ordered by. 0: not bad. */
+static uint64_t rank_of(const struct vt_verdict *verdict)
+{
+	static const uint64_t ranks[VT_STATES] = { [VITALS_STARTING] = 1,
+						   [VITALS_SILENT] = 2,
+						   [VITALS_STUCK] = 3,
+						   [VITALS_DEAD] = 4 };
+
+	return ranks[verdict->state] ? ranks[verdict->state] << 60 |
+					       (~verdict->beat_ns & (UINT64_MAX >> 4))
+				     : 0;
+}
+
+/* Return: where in the list it is; n_worst if it is not. */
+static uint32_t worst_find(const struct vt_looks *looks, uint32_t index)
+{
+	uint32_t i;
+
+	for (i = 0; i < looks->n_worst && looks->worst[i].index != index; i++)
+		continue;
+	return i;
+}
+
+/* Keeps the list sorted, worst first, and at most VT_WORST long. */
+static void worst_insert(struct vt_looks *looks, struct vt_worse worse)
+{
+	uint32_t i = looks->n_worst;
+
+	if (i == VT_WORST && looks->worst[i - 1].rank >= worse.rank)
+		return;
+	if (i == VT_WORST)
+		i--;
+	else
+		looks->n_worst++;
+	for (; i > 0 && looks->worst[i - 1].rank < worse.rank; i--)
+		looks->worst[i] = looks->worst[i - 1];
+	looks->worst[i] = worse;
+	looks->changed = true;
+}
+
+/* @rank: 0: it is not bad. */
+static void worst_note(struct vt_looks *looks, uint32_t index, uint32_t gen,
+		       uint64_t rank)
+{
+	uint32_t i = worst_find(looks, index);
+
+	if (i < looks->n_worst) {
+		if (looks->worst[i].rank == rank && looks->worst[i].gen == gen)
+			return;
+		looks->n_worst--;
+		memmove(&looks->worst[i], &looks->worst[i + 1],
+			(looks->n_worst - i) * sizeof(*looks->worst));
+		looks->changed = true;
+	}
+	if (rank)
+		worst_insert(looks, (struct vt_worse){ rank, index, gen });
+}
+
+static bool bad(uint32_t state)
+{
+	return state != VITALS_HEALTHY && state != VITALS_IDLE && state != VITALS_CLOSED;
+}
+
+static struct vt_group_slot *group_counted(const struct looked *at)
+{
+	return vt_slot(at->registry, VT_KIND_GROUP, KNOWN(at->cold, group));
+}
+
+/* One more, or less, in the counts that it is in by what is known of it. */
+static void count(struct vt_looks *looks, const struct looked *at, uint32_t state,
+		  uint32_t by)
+{
+	if (KNOWN(at->cold, marks) & VT_COLD_INFORMATIVE)
+		looks->informative[state] += by;
+	else
+		looks->critical[state] += by;
+	atomic_fetch_add_explicit(&group_counted(at)->states[state], by,
+				  memory_order_release);
+	looks->changed = true;
+}
+
+static void uncount(struct vt_looks *looks, const struct looked *at)
+{
+	uint8_t marks = KNOWN(at->cold, marks);
+
+	vt_wheel_remove(at->registry, &looks->wheel, at->index);
+	if (!(marks & VT_COLD_COUNTED))
+		return;
+	count(looks, at, KNOWN(at->cold, state), UINT32_MAX);
+	if (bad(KNOWN(at->cold, state)))
+		worst_note(looks, at->index, 0, 0);
+	looks->living--;
+	REMEMBER(at->cold, marks, marks & (uint8_t)~VT_COLD_COUNTED);
+}
+
+/* The slot has another heartbeat than the one that is known. */
+static void adopt(struct vt_looks *looks, const struct looked *at)
+{
+	struct vt_cold *cold = at->cold;
+	uint32_t flags = atomic_load_explicit(&at->hot->flags, memory_order_acquire);
+	uint32_t sequence = KNOWN(cold, sequence);
+	uint8_t marks;
+
+	uncount(looks, at);
+	(void)vt_changes_forget(at->registry, at->index);
+	marks = KNOWN(cold, marks) & VT_COLD_STALE;
+	if (flags & VITALS_INFORMATIVE)
+		marks |= VT_COLD_INFORMATIVE;
+
+	REMEMBER(cold, sequence, sequence + 1);
+	REMEMBER(cold, gen, at->gen);
+	REMEMBER(cold, seen, 0);
+	REMEMBER(cold, seen_paused_ns, 0);
+	REMEMBER(cold, state, VITALS_STARTING);
+	REMEMBER(cold, marks, marks | VT_COLD_COUNTED);
+	REMEMBER(cold, group, (uint8_t)VT_HB_GROUP(flags));
+	if (!(marks & VT_COLD_STALE))
+		REMEMBER(cold, changed_ns,
+			 VT_BEAT_NS(atomic_load_explicit(&at->hot->beat,
+							 memory_order_relaxed)));
+	REMEMBER(cold, sequence, sequence + 2);
+	looks->living++;
+	count(looks, at, VITALS_STARTING, 1);
+}
+
+/* It turns silent, for the first time or again: from now on it has a rare part. */
+static void stall_begins(const struct looked *at, struct vt_rare *rare,
+			 const struct vt_tick *tick)
+{
+	uint8_t marks = KNOWN(at->cold, marks);
+
+	if (!(marks & VT_COLD_RARE)) {
+		REMEMBER(rare, stalled_ns, 0);
+		REMEMBER(rare, stalls, 0);
+		REMEMBER(rare, silence_ns, 0);
+	}
+	REMEMBER(rare, since_ns, tick->at_ns);
+	REMEMBER(rare, worst_ns, at->verdict.silence_ns);
+	REMEMBER(rare, stalls, KNOWN(rare, stalls) + 1);
+	REMEMBER(at->cold, marks, marks | VT_COLD_RARE);
+	atomic_fetch_add_explicit(&group_counted(at)->stalls, 1, memory_order_relaxed);
+}
+
+/* How long the silence was that a new sign of life has ended; 0 if none has. */
+static uint64_t silence_ended(const struct looked *at)
+{
+	uint64_t since = at->seen, beat_ns = at->verdict.beat_ns;
+
+	if (at->verdict.paused_ns > at->seen_paused_ns)
+		since += at->verdict.paused_ns - at->seen_paused_ns;
+	return since && beat_ns > since ? beat_ns - since : 0;
+}
+
+static void stall_note(const struct looked *at, const struct vt_tick *tick)
+{
+	struct vt_rare *rare = vt_slot(at->registry, VT_KIND_RARE, at->index);
+	bool was = quiet(at->sign.state), is = quiet(at->verdict.state);
+	uint64_t silence_ns;
+
+	if (is && !was)
+		stall_begins(at, rare, tick);
+	if (!was)
+		return;
+	silence_ns = is ? at->verdict.silence_ns : silence_ended(at);
+	if (silence_ns > KNOWN(rare, worst_ns))
+		REMEMBER(rare, worst_ns, silence_ns);
+	if (!is)
+		REMEMBER(rare, stalled_ns,
+			 KNOWN(rare, stalled_ns) + tick->at_ns - KNOWN(rare, since_ns));
+}
+
+/* What the monitor remembers of a heartbeat, for itself and for readers. */
+static void remember(struct vt_looks *looks, const struct looked *at,
+		     const struct vt_tick *tick)
+{
+	uint32_t sequence = KNOWN(at->cold, sequence);
+
+	if (at->verdict.state != at->sign.state || at->verdict.beat_ns != at->seen) {
+		REMEMBER(at->cold, sequence, sequence + 1);
+		REMEMBER(at->cold, seen, at->verdict.beat_ns);
+		REMEMBER(at->cold, seen_paused_ns, at->verdict.paused_ns);
+		REMEMBER(at->cold, state, (uint8_t)at->verdict.state);
+		stall_note(at, tick);
+		REMEMBER(at->cold, sequence, sequence + 2);
+	} else {
+		stall_note(at, tick);
+	}
+	if (at->verdict.state != at->sign.state) {
+		count(looks, at, at->sign.state, UINT32_MAX);
+		count(looks, at, at->verdict.state, 1);
+	}
+	if (bad(at->sign.state) || bad(at->verdict.state))
+		worst_note(looks, at->index, at->gen, rank_of(&at->verdict));
+}
+
+/*
+ * A sign of life that is new: when it came, and the paused total then. A touch came, at the latest,
+ * at the end of its tick; one in the same tick as what was seen may have come after it.
+ */
+static void sign_see(struct vt_looks *looks, struct looked *at,
+		     const struct vt_tick *tick)
+{
+	struct vt_sign *sign = &at->sign;
+	uint64_t beat_ns = VT_BEAT_NS(sign->beat);
+	bool touch = (sign->beat & VT_BEAT_MASK) == VT_BEAT_TICK;
+
+	at->seen = sign->seen;
+	at->seen_paused_ns = sign->seen_paused_ns;
+	if (touch && beat_ns >= sign->seen)
+		beat_ns = beat_ns < tick->before_ns
+				  ? vt_past_after(&looks->past, tick, beat_ns)
+				  : VT_BEAT_NS(tick->at_ns);
+	if (beat_ns <= sign->seen)
+		return;
+	sign->seen = beat_ns;
+	sign->seen_paused_ns = vt_past_paused(&looks->past, beat_ns);
+}
+
+/*
+ * The longest until it is looked at again though time alone would change nothing: for a new sign of
+ * life, which may be followed by silence, and does away with a bad state. Not all at one moment.
+ */
+static uint64_t look_within(const struct looked *at)
+{
+	uint64_t ns = at->sign.timeout_ns + 1;
+
+	if (!bad(at->verdict.state))
+		return ns;
+	ns = ns / TICKS < LOOK_MAX_NS ? ns / TICKS : LOOK_MAX_NS;
+	return ns - ns / 4 * (at->index * 2654435761u >> 24) / 256;
+}
+
+/* Says when to look again, in the wheel's time. */
+static void look_again(struct vt_looks *looks, const struct looked *at, bool told)
+{
+	uint64_t stays_ns = at->verdict.stays_ns, within_ns = look_within(at);
+
+	if (at->verdict.state != VITALS_DEAD && stays_ns > within_ns)
+		stays_ns = within_ns;
+	/* What readers could not be told is told in the next turn. */
+	if (!told)
+		stays_ns = 0;
+	if (stays_ns == UINT64_MAX)
+		vt_wheel_remove(at->registry, &looks->wheel, at->index);
+	else
+		vt_wheel_put(at->registry, &looks->wheel, at->index,
+			     looks->ran_ns + stays_ns);
+}
+
+void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		struct vt_looks *looks)
+{
+	struct looked at = { .registry = registry,
+			     .index = index,
+			     .hot = vt_slot(registry, VT_KIND_HOT, index),
+			     .cold = vt_slot(registry, VT_KIND_COLD, index) };
+	bool told;
+
+	/* Sequentially consistent with vt_slot_close(): see vt_slot_free(). */
+	at.gen = atomic_load_explicit(&at.hot->gen, memory_order_seq_cst);
+	if (at.gen & 1u && at.gen != KNOWN(at.cold, gen))
+		adopt(looks, &at);
+	vt_sign_load(at.hot, at.cold, &at.sign);
+	if (!(at.gen & 1u) || at.sign.flags & VT_HB_CLOSED) {
+		uncount(looks, &at);
+		return;
+	}
+	if (!(KNOWN(at.cold, marks) & VT_COLD_COUNTED))
+		return;
+	sign_see(looks, &at, tick);
+	at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
+	remember(looks, &at, tick);
+	told = vt_changes_note(registry, index, &at.verdict, tick);
+	look_again(looks, &at, told);
+	if (at.sign.timeout_ns < looks->shortest_ns)
+		looks->shortest_ns = at.sign.timeout_ns;
+	if (at.sign.timeout_ns < looks->round_shortest_ns)
+		looks->round_shortest_ns = at.sign.timeout_ns;
+}
+
+void vt_looks_begin(vitals_registry *registry, struct vt_looks *looks,
+		    const struct vt_tick *tick)
+{
+	vt_past_begin(&looks->past, tick);
+	vt_wheel_begin(registry, &looks->wheel, looks->ran_ns);
+	vt_inbox_post_all(registry);
+}
+
+void vt_looks_round(struct vt_looks *looks)
+{
+	looks->shortest_ns = looks->round_shortest_ns;
+	looks->round_shortest_ns = UINT64_MAX;
+}

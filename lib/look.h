@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Look
+ *
+ * The monitor's look at one heartbeat: judges it, remembers what it saw, counts it by state, tells
+ * of a change, and says when to look again. All of it in a turn.
+ */
+
+#ifndef VT_LOOK_H
+#define VT_LOOK_H
+
+#include "past.h"
+#include "registry.h"
+#include "verdict.h"
+#include "wheel.h"
+
+/* What the looks so far have gathered; guarded by judge. */
+struct vt_looks {
+	struct vt_wheel wheel;
+	uint64_t
+		ran_ns; /* how long the process has run, as far as it counts: the wheel's time */
+	struct vt_past past;
+	uint32_t critical[VT_STATES];
+	uint32_t informative[VT_STATES];
+	uint32_t living;
+	uint64_t shortest_ns;       /* timeout: none that is watched has less */
+	uint64_t round_shortest_ns; /* of those looked at since the round began */
+	bool changed;               /* since somebody cleared it */
+	/* The worst, most of all first. */
+	uint32_t n_worst;
+	struct vt_worse {
+		uint64_t rank;
+		uint32_t index;
+		uint32_t gen;
+	} worst[VT_WORST];
+};
+
+/* The watch begins, for the first time or again: everybody is looked at in the next turn. */
+void vt_looks_begin(vitals_registry *registry, struct vt_looks *looks,
+		    const struct vt_tick *tick);
+
+void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		struct vt_looks *looks);
+
+/* A round over all has ended: what is gathered of those that are gone since goes too. */
+void vt_looks_round(struct vt_looks *looks);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "sweep.h"
+
+/*
+ * So many a second: 100 000 heartbeats in four seconds, for a thousandth of a core. And at least so
+ * many a turn, so that of a few none has to wait.
+ */
+#define PER_S 25000u
+#define LEAST 32u
+#define MOST 4096u
+
+void vt_sweep_begin(struct vt_sweep *sweep, const struct vt_tick *tick)
+{
+	*sweep = (struct vt_sweep){ .paused_ns = tick->paused_ns,
+				    .paused_before_ns = tick->paused_ns };
+}
+
+void vt_sweep_tick(struct vt_sweep *sweep, struct vt_tick *tick, uint64_t gap_ns)
+{
+	if (gap_ns > sweep->gap_ns)
+		sweep->gap_ns = gap_ns;
+	tick->gap_ns = sweep->gap_ns > sweep->gap_before_ns ? sweep->gap_ns
+							    : sweep->gap_before_ns;
+	tick->swept_paused_ns = sweep->paused_before_ns;
+}
+
+static void round_end(struct vt_sweep *sweep, struct vt_looks *looks)
+{
+	sweep->at = 0;
+	sweep->gap_before_ns = sweep->gap_ns;
+	sweep->gap_ns = 0;
+	sweep->paused_before_ns = sweep->paused_ns;
+	vt_looks_round(looks);
+}
+
+void vt_sweep_go_on(vitals_registry *registry, struct vt_sweep *sweep,
+		    const struct vt_tick *tick, uint64_t ran_ns, struct vt_looks *looks)
+{
+	uint32_t used = vt_view_used(&registry->view, VT_KIND_HOT);
+	uint64_t n = ran_ns / (VITALS_S(1) / PER_S);
+
+	if (n < LEAST)
+		n = LEAST;
+	if (n > MOST)
+		n = MOST;
+	if (!sweep->at)
+		sweep->paused_ns = tick->paused_ns;
+	for (; n && sweep->at < used; n--)
+		vt_look_at(registry, sweep->at++, tick, looks);
+	if (sweep->at >= used)
+		round_end(sweep, looks);
+}
