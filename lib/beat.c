@@ -37,37 +37,77 @@ static void interval_late(vitals_heartbeat *heartbeat, uint64_t ns, uint64_t int
 					  missed, memory_order_relaxed);
 }
 
-/* An interval that began at @began_ns has ended. */
-static void interval_end(vitals_heartbeat *heartbeat, uint64_t began_ns, uint64_t now_ns)
+/* How long from @began_ns to @now_ns; another thread's pulse may have been a little ahead. */
+static inline uint64_t interval_of(uint64_t began_ns, uint64_t now_ns)
+{
+	return now_ns > began_ns ? now_ns - began_ns : 0;
+}
+
+/* An interval of @ns, in bucket @fine, has ended. */
+static inline void interval_end(vitals_heartbeat *heartbeat, uint64_t ns, unsigned fine)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
-	/* Another thread's pulse may have been a little ahead. */
-	uint64_t ns = now_ns > began_ns ? now_ns - began_ns : 0, interval_ns;
+	uint64_t interval_ns =
+		atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
 
 	if (heartbeat->intervals)
-		vt_intervals_add(heartbeat->intervals, vt_heartbeat_buckets(hot), ns);
-	interval_ns = atomic_load_explicit(&hot->interval_ns, memory_order_relaxed);
+		vt_intervals_add(heartbeat->intervals, vt_heartbeat_buckets(hot), fine,
+				 ns);
 	/* 0 only in a forked child, whose copy of the slot is empty. */
-	if (ns > interval_ns && interval_ns)
+	if (__builtin_expect(ns > interval_ns, 0) && interval_ns)
 		interval_late(heartbeat, ns, interval_ns);
+}
+
+/* The rare ways a pulse goes: it is the first, or another thread's came between. */
+static __attribute__((noinline, cold)) void interval_end_slow(vitals_heartbeat *heartbeat,
+							      uint64_t began_ns,
+							      uint64_t now_ns)
+{
+	uint64_t ns = interval_of(began_ns, now_ns);
+
+	if (began_ns)
+		interval_end(heartbeat, ns, vt_histogram_fine(ns));
+}
+
+static __attribute__((noinline, cold)) void pulse_first(vitals_heartbeat *heartbeat,
+							uint64_t now_ns)
+{
+	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
+
+	if (heartbeat->intervals &&
+	    vt_intervals_pulse_first(heartbeat->intervals, &hot->pulse, now_ns))
+		return;
+	interval_end_slow(heartbeat,
+			  atomic_exchange_explicit(&hot->pulse, now_ns,
+						   memory_order_relaxed),
+			  now_ns);
 }
 
 int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 {
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
-	struct vt_intervals *intervals = heartbeat->intervals;
-	uint64_t before;
+	uint64_t expected, before, ns;
+	unsigned fine;
 
 	if (closed(hot))
 		return -ECANCELED;
+	expected = atomic_load_explicit(&hot->pulse, memory_order_relaxed);
 	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns), memory_order_relaxed);
-	before = atomic_load_explicit(&hot->pulse, memory_order_relaxed);
-	if (!before && intervals &&
-	    vt_intervals_pulse_first(intervals, &hot->pulse, now_ns))
+	if (__builtin_expect(!expected, 0)) {
+		pulse_first(heartbeat, now_ns);
 		return 0;
+	}
+	/*
+	 * The bucket before the exchange, which mostly finds what was there a moment ago: so the
+	 * two go on at the same time.
+	 */
+	ns = interval_of(expected, now_ns);
+	fine = heartbeat->intervals ? vt_histogram_fine(ns) : 0;
 	before = atomic_exchange_explicit(&hot->pulse, now_ns, memory_order_relaxed);
-	if (before)
-		interval_end(heartbeat, before, now_ns);
+	if (__builtin_expect(before == expected, 1))
+		interval_end(heartbeat, ns, fine);
+	else
+		interval_end_slow(heartbeat, before, now_ns);
 	return 0;
 }
 
@@ -94,8 +134,7 @@ int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns)
 			 ? vt_intervals_rest(heartbeat->intervals, &hot->pulse, now_ns)
 			 : atomic_exchange_explicit(&hot->pulse, 0, memory_order_relaxed);
 	/* The work since the last pulse is an interval too; the rest that follows is not. */
-	if (before)
-		interval_end(heartbeat, before, now_ns);
+	interval_end_slow(heartbeat, before, now_ns);
 	atomic_store_explicit(&hot->beat, VT_BEAT_NS(now_ns) | VT_BEAT_IDLE,
 			      memory_order_relaxed);
 	return 0;

@@ -15,8 +15,11 @@
 int vt_group_find(vitals_registry *registry, const char *name)
 	VT_REQUIRES(registry->lock);
 
-/* A member's counts, @n buckets of them, go over to the closed ones. */
-void vt_group_fold(struct vt_group_slot *group, const struct vt_hot *hot,
+/*
+ * A member closes, and its counts go over to what the gone have left. Readers add up the living and
+ * the gone, and so does the monitor: nobody may be in both or in neither.
+ */
+void vt_group_fold(struct vt_group_slot *group, struct vt_hot *hot,
 		   struct vt_intervals *intervals, unsigned n);
 
 #endif

@@ -246,14 +246,7 @@ static void heartbeat_close_locked(vitals_heartbeat *heartbeat, vitals_registry 
 
 	if (atomic_load_explicit(&hot->flags, memory_order_relaxed) & VT_HB_CLOSED)
 		return;
-	/* Readers add up the living and the closed: nobody may be in both or in neither. */
-	atomic_fetch_add_explicit(&group->folds, 1, memory_order_acq_rel);
-	if (heartbeat->intervals)
-		vt_group_fold(group, hot, heartbeat->intervals,
-			      vt_heartbeat_buckets(hot));
-	/* Release: the fold is there before the member is gone. */
-	atomic_fetch_or_explicit(&hot->flags, VT_HB_CLOSED, memory_order_release);
-	atomic_fetch_add_explicit(&group->folds, 1, memory_order_acq_rel);
+	vt_group_fold(group, hot, heartbeat->intervals, vt_heartbeat_buckets(hot));
 	vt_names_give(registry, (struct vt_named){ VT_POOL_HEARTBEAT,
 						   vt_heartbeat_index(heartbeat) });
 	vt_heartbeat_look(heartbeat);

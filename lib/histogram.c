@@ -11,38 +11,6 @@ static const uint64_t eighths[8] = {
 	0xd744fccad69d6af4u, 0xeac0c6e7dd24392eu,
 };
 
-/*
- * Bounds that are whole powers of two of a second may be whole nanoseconds, and belong to the
- * bucket below. A 4 096th of a nanosecond is taken off: no other bound is that close under an
- * integer, for 10^9 * 2^-20 has 11 binary places.
- */
-#define FRACTION 12
-/* ceil(2^93 / 10^9): from 4 096ths of a nanosecond to units of 2^-20 s with 32 places. */
-#define SCALE 9903520314283042200u
-#define SCALE_SHIFT 53
-
-#define LOWEST_NS 953u            /* floor(10^9 * 2^-20) */
-#define HIGHEST_NS 4096000000000u /* 2^12 s */
-
-unsigned vt_histogram_fine(uint64_t ns)
-{
-	uint64_t x, v, m;
-	unsigned octave, quarter;
-
-	if (ns <= LOWEST_NS)
-		return 0;
-	if (ns > HIGHEST_NS)
-		return VT_FINE - 1;
-
-	/* v: units of 2^-20 s with 32 binary places, in 64 bits: 2^(octave + 32) * mantissa. */
-	x = (ns << FRACTION) - 1;
-	v = (uint64_t)(((unsigned __int128)x * SCALE) >> SCALE_SHIFT);
-	octave = 63u - (unsigned)__builtin_clzll(v);
-	m = v << (63 - octave);
-	quarter = 1u + (m > eighths[2]) + (m > eighths[4]) + (m > eighths[6]);
-	return 4 * (octave - 32) + quarter;
-}
-
 /* 10^9 * 2^(eighth/8 - 20), rounded down. */
 static uint64_t bound_of_eighth(unsigned eighth)
 {
@@ -89,15 +57,11 @@ uint64_t vt_histogram_quantile(const uint64_t *counts, unsigned n, unsigned perm
 	return middle < max_ns ? middle : max_ns;
 }
 
-/* Relaxed throughout: counts are facts of their own, and a copy derives its total from them. */
-void vt_intervals_add(struct vt_intervals *intervals, unsigned n, uint64_t ns)
+/* Relaxed: a fact of its own. */
+void vt_intervals_longest(struct vt_intervals *intervals, uint64_t ns)
 {
-	unsigned bucket = vt_histogram_fine(ns);
 	uint64_t max = atomic_load_explicit(&intervals->max_ns, memory_order_relaxed);
 
-	if (n == VT_COARSE)
-		bucket = vt_histogram_coarse_of(bucket);
-	atomic_fetch_add_explicit(&vt_counts(intervals)[bucket], 1, memory_order_relaxed);
 	while (ns > max && !atomic_compare_exchange_weak_explicit(
 				   &intervals->max_ns, &max, ns, memory_order_relaxed,
 				   memory_order_relaxed))

@@ -16,7 +16,42 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-unsigned vt_histogram_fine(uint64_t ns);
+/*
+ * Bounds that are whole powers of two of a second may be whole nanoseconds, and belong to the
+ * bucket below. A 4 096th of a nanosecond is taken off: no other bound is that close under an
+ * integer, for 10^9 * 2^-20 has 11 binary places.
+ */
+#define VT_FRACTION 12
+/* ceil(2^93 / 10^9): from 4 096ths of a nanosecond to units of 2^-20 s with 32 places. */
+#define VT_SCALE 9903520314283042200u
+#define VT_SCALE_SHIFT 53
+
+#define VT_LOWEST_NS 953u            /* floor(10^9 * 2^-20) */
+#define VT_HIGHEST_NS 4096000000000u /* 2^12 s */
+
+/* 2^(quarter/4), in 63-bit fixed point. */
+#define VT_QUARTER_1 0x9837f0518db8a96fu
+#define VT_QUARTER_2 0xb504f333f9de6484u
+#define VT_QUARTER_3 0xd744fccad69d6af4u
+
+/* Here, for a pulse should make no calls. */
+static inline unsigned vt_histogram_fine(uint64_t ns)
+{
+	uint64_t x, v, m;
+	unsigned zeros;
+
+	/* One comparison, for both ends are rare. */
+	if (__builtin_expect(ns - VT_LOWEST_NS - 1 >= VT_HIGHEST_NS - VT_LOWEST_NS, 0))
+		return ns <= VT_LOWEST_NS ? 0 : VT_FINE - 1;
+
+	/* v: units of 2^-20 s with 32 binary places, in 64 bits: 2^(octave + 32) * mantissa. */
+	x = (ns << VT_FRACTION) - 1;
+	v = (uint64_t)(((unsigned __int128)x * VT_SCALE) >> VT_SCALE_SHIFT);
+	zeros = (unsigned)__builtin_clzll(v);
+	m = v << zeros;
+	return 4 * (31 - zeros) + 1u + (m > VT_QUARTER_1) + (m > VT_QUARTER_2) +
+	       (m > VT_QUARTER_3);
+}
 
 static inline unsigned vt_histogram_coarse_of(unsigned fine)
 {
@@ -39,8 +74,25 @@ static inline _Atomic uint64_t *vt_counts(struct vt_intervals *intervals)
 	return (_Atomic uint64_t *)(void *)(intervals + 1);
 }
 
-/* One interval that ended. */
-void vt_intervals_add(struct vt_intervals *intervals, unsigned n, uint64_t ns);
+/* The longest so far, when it was not. */
+void vt_intervals_longest(struct vt_intervals *intervals, uint64_t ns);
+
+/*
+ * One interval that ended, in bucket @fine. Relaxed: counts are facts of their own, and a copy
+ * derives its total from them.
+ */
+static inline void vt_intervals_add(struct vt_intervals *intervals, unsigned n,
+				    unsigned fine, uint64_t ns)
+{
+	uint64_t max = atomic_load_explicit(&intervals->max_ns, memory_order_relaxed);
+
+	atomic_fetch_add_explicit(
+		&vt_counts(
+			intervals)[n == VT_COARSE ? vt_histogram_coarse_of(fine) : fine],
+		1, memory_order_relaxed);
+	if (__builtin_expect(ns > max, 0))
+		vt_intervals_longest(intervals, ns);
+}
 
 /*
  * A pulse that found none before it: pulsing begins, for the first time or after a rest.

@@ -160,17 +160,27 @@ struct vt_root {
 	struct vt_totals totals;
 };
 
+/* What members that are gone have left. */
+struct vt_gone {
+	struct vt_tally intervals;
+	_Atomic uint64_t missed;
+};
+
 struct vt_group_slot {
 	_Atomic uint64_t name[VT_NAME_WORDS];
-	struct vt_tally closed;   /* intervals of members that are gone */
+	struct vt_gone closed; /* of members that are gone */
+	struct vt_gone gone
+		[2]; /* the same, but it counts from the next even, or odd, round on */
 	struct vt_tally lateness; /* of all members, by how much a pulse was late */
-	_Atomic uint64_t missed;  /* of members that are gone */
+	_Atomic uint64_t missed;  /* of members without a histogram */
 	_Atomic uint64_t stalls;  /* of all members */
 	_Atomic uint32_t
 		states[VT_STATES]; /* living members, as the monitor saw them last */
-	_Atomic uint32_t
-		folds; /* odd while a member moves from the living to the closed */
-	_Atomic uint32_t reserved;
+	_Atomic uint32_t folds; /* odd while a member moves from the living to the gone */
+	_Atomic uint32_t round; /* of its sum; 0: it is not summed, 1: never yet */
+	_Atomic uint32_t sequence; /* of what follows */
+	struct vt_gone summed;     /* the living and the closed, as of the last round */
+	_Atomic uint64_t oldest_ns;
 };
 
 struct vt_part_slot {
@@ -183,6 +193,9 @@ struct vt_part_slot {
 #define VT_HB_PUBLIC 0xffu
 #define VT_HB_CLOSED 0x100u
 #define VT_HB_DEAD 0x200u
+/* In the sum of its group's round, by whether the round is odd: see sums.h. */
+#define VT_HB_SUMMED 0xc00u
+#define VT_HB_SUMMED_IN(round) ((round)&1u ? 0x400u : 0x800u)
 #define VT_HB_GROUP_SHIFT 24
 #define VT_HB_GROUP(flags) ((flags) >> VT_HB_GROUP_SHIFT)
 

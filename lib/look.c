@@ -284,8 +284,8 @@ static void look_again(struct vt_looks *looks, const struct looked *at, bool tol
 			     looks->ran_ns + stays_ns);
 }
 
-void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
-		struct vt_looks *looks)
+static void look(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		 struct vt_looks *looks, bool in_passing)
 {
 	struct looked at = { .registry = registry,
 			     .index = index,
@@ -295,8 +295,10 @@ void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick 
 
 	/* Sequentially consistent with vt_slot_close(): see vt_slot_free(). */
 	at.gen = atomic_load_explicit(&at.hot->gen, memory_order_seq_cst);
-	if (at.gen & 1u && at.gen != KNOWN(at.cold, gen))
+	if (at.gen & 1u && at.gen != KNOWN(at.cold, gen)) {
 		adopt(looks, &at);
+		in_passing = false;
+	}
 	vt_sign_load(at.hot, at.cold, &at.sign);
 	if (!(at.gen & 1u) || at.sign.flags & VT_HB_CLOSED) {
 		uncount(looks, &at);
@@ -308,11 +310,24 @@ void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick 
 	at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
 	remember(looks, &at, tick);
 	told = vt_changes_note(registry, index, &at.verdict, tick);
-	look_again(looks, &at, told);
+	if (!in_passing || !told || bad(at.verdict.state))
+		look_again(looks, &at, told);
 	if (at.sign.timeout_ns < looks->shortest_ns)
 		looks->shortest_ns = at.sign.timeout_ns;
 	if (at.sign.timeout_ns < looks->round_shortest_ns)
 		looks->round_shortest_ns = at.sign.timeout_ns;
+}
+
+void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		struct vt_looks *looks)
+{
+	look(registry, index, tick, looks, false);
+}
+
+void vt_look_past(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		  struct vt_looks *looks)
+{
+	look(registry, index, tick, looks, true);
 }
 
 void vt_looks_begin(vitals_registry *registry, struct vt_looks *looks,

@@ -43,6 +43,10 @@ void vt_looks_begin(vitals_registry *registry, struct vt_looks *looks,
 void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
 		struct vt_looks *looks);
 
+/* The same in passing: where nothing is wrong, the next look comes when it would have come anyway. */
+void vt_look_past(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		  struct vt_looks *looks);
+
 /* A round over all has ended: what is gathered of those that are gone since goes too. */
 void vt_looks_round(struct vt_looks *looks);
 

@@ -149,6 +149,16 @@ static bool turn_look(void *user, uint32_t index)
 	return now_ns < turn->until_ns;
 }
 
+static void groups_consider(vitals_registry *registry, struct vt_monitor *monitor)
+{
+	uint32_t i;
+
+	if (!monitor->looks.changed || monitor->looks.living <= VT_SUMS_MANY)
+		return;
+	for (i = 0; i < vt_view_used(&registry->view, VT_KIND_GROUP); i++)
+		vt_sums_consider(registry, &monitor->sweep.sums, i);
+}
+
 /* Return: whether there is more to look at. */
 static bool look_at_due(struct turn *turn, uint64_t ran_ns)
 {
@@ -171,6 +181,7 @@ static bool look_at_due(struct turn *turn, uint64_t ran_ns)
 	}
 	if (!vt_inbox_drain(registry, turn_look, turn))
 		more = true;
+	groups_consider(registry, monitor);
 	/*
 	 * From the next turn on, and readers know how far apart turns are. Before the turn is over,
 	 * for whoever registers until then wakes the monitor: it may have missed him.

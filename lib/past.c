@@ -25,27 +25,55 @@ void vt_past_add(struct vt_past *past, const struct vt_tick *tick, bool paused)
 	past->n_pauses++;
 }
 
+static uint64_t tick_at(const struct vt_past *past, uint64_t i)
+{
+	return past->ticks[i % VT_PAST_TICKS];
+}
+
+/*
+ * Narrows down where the ring passes @ns: at *low it is not after, at *high it is. Ticks are far
+ * from even, but not very far: from a guess, in steps that double.
+ */
+static void ticks_narrow(const struct vt_past *past, const struct vt_tick *tick,
+			 uint64_t ns, uint64_t *low, uint64_t *high)
+{
+	uint64_t back = (tick->at_ns - ns) / tick->tick_ns + 1, step = 1;
+	uint64_t i = *high - *low > back ? *high - back : *low;
+
+	while (i > *low && tick_at(past, i) > ns) {
+		*high = i;
+		i = i - *low > step ? i - step : *low;
+		step *= 2;
+	}
+	while (i < *high && tick_at(past, i) <= ns) {
+		*low = i;
+		i = *high - i > step ? i + step : *high;
+		step *= 2;
+	}
+	if (i < *high)
+		*high = i;
+}
+
 uint64_t vt_past_after(const struct vt_past *past, const struct vt_tick *tick,
 		       uint64_t beat_ns)
 {
 	uint64_t high = past->n_ticks, low, late_ns;
 
 	low = high > VT_PAST_TICKS ? high - VT_PAST_TICKS : 0;
-	if (low == high || past->ticks[low % VT_PAST_TICKS] > beat_ns) {
+	if (low == high || tick_at(past, low) > beat_ns) {
 		late_ns = VT_BEAT_NS(beat_ns + tick->gap_ns);
 		return late_ns < tick->at_ns ? late_ns : VT_BEAT_NS(tick->at_ns);
 	}
-	/* At low it is not after; at high it is, or there is none yet. */
+	ticks_narrow(past, tick, beat_ns, &low, &high);
 	while (high - low > 1) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (past->ticks[middle % VT_PAST_TICKS] > beat_ns)
+		if (tick_at(past, middle) > beat_ns)
 			high = middle;
 		else
 			low = middle;
 	}
-	return high < past->n_ticks ? past->ticks[high % VT_PAST_TICKS]
-				    : VT_BEAT_NS(tick->at_ns);
+	return high < past->n_ticks ? tick_at(past, high) : VT_BEAT_NS(tick->at_ns);
 }
 
 uint64_t vt_past_paused(const struct vt_past *past, uint64_t ns)

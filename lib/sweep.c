@@ -3,17 +3,20 @@
 #include "sweep.h"
 
 /*
- * So many a second: 100 000 heartbeats in four seconds, for a thousandth of a core. And at least so
- * many a turn, so that of a few none has to wait.
+ * So many a second: 100 000 heartbeats in eight seconds. And at least so many a turn, so that of a
+ * few none has to wait.
  */
-#define PER_S 25000u
-#define LEAST 32u
+#define PER_S 12500u
+#define LEAST 16u
 #define MOST 4096u
 
 void vt_sweep_begin(struct vt_sweep *sweep, const struct vt_tick *tick)
 {
-	*sweep = (struct vt_sweep){ .paused_ns = tick->paused_ns,
-				    .paused_before_ns = tick->paused_ns };
+	sweep->at = 0;
+	sweep->gap_ns = 0;
+	sweep->gap_before_ns = 0;
+	sweep->paused_ns = tick->paused_ns;
+	sweep->paused_before_ns = tick->paused_ns;
 }
 
 void vt_sweep_tick(struct vt_sweep *sweep, struct vt_tick *tick, uint64_t gap_ns)
@@ -25,13 +28,21 @@ void vt_sweep_tick(struct vt_sweep *sweep, struct vt_tick *tick, uint64_t gap_ns
 	tick->swept_paused_ns = sweep->paused_before_ns;
 }
 
-static void round_end(struct vt_sweep *sweep, struct vt_looks *looks)
+static void round_begin(struct vt_sweep *sweep, const struct vt_tick *tick)
+{
+	sweep->paused_ns = tick->paused_ns;
+	vt_sums_begin(&sweep->sums);
+}
+
+static void round_end(vitals_registry *registry, struct vt_sweep *sweep,
+		      struct vt_looks *looks)
 {
 	sweep->at = 0;
 	sweep->gap_before_ns = sweep->gap_ns;
 	sweep->gap_ns = 0;
 	sweep->paused_before_ns = sweep->paused_ns;
 	vt_looks_round(looks);
+	vt_sums_end(registry, &sweep->sums);
 }
 
 void vt_sweep_go_on(vitals_registry *registry, struct vt_sweep *sweep,
@@ -45,9 +56,12 @@ void vt_sweep_go_on(vitals_registry *registry, struct vt_sweep *sweep,
 	if (n > MOST)
 		n = MOST;
 	if (!sweep->at)
-		sweep->paused_ns = tick->paused_ns;
-	for (; n && sweep->at < used; n--)
-		vt_look_at(registry, sweep->at++, tick, looks);
+		round_begin(sweep, tick);
+	for (; n && sweep->at < used; n--, sweep->at++) {
+		vt_look_past(registry, sweep->at, tick, looks);
+		if (sweep->sums.n_many)
+			vt_sums_visit(registry, &sweep->sums, sweep->at);
+	}
 	if (sweep->at >= used)
-		round_end(sweep, looks);
+		round_end(registry, sweep, looks);
 }

@@ -12,6 +12,7 @@
 #define VT_SWEEP_H
 
 #include "look.h"
+#include "sums.h"
 
 struct vt_sweep {
 	uint32_t at; /* the next to be looked at */
@@ -20,6 +21,7 @@ struct vt_sweep {
 	uint64_t gap_before_ns;
 	uint64_t paused_ns; /* the paused total at its beginning */
 	uint64_t paused_before_ns;
+	struct vt_sums sums;
 };
 
 /* Nothing that was before counts. */

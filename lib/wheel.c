@@ -120,6 +120,16 @@ static void bucket_comes_up(vitals_registry *registry, struct vt_wheel *wheel,
 	vt_heartbeat_at(registry, first - 1)->wheel_prev = CAME_UP | FIRST;
 }
 
+/* What the look after this one will need, while this one goes on. */
+static void prefetch(const vitals_registry *registry, uint32_t code)
+{
+	if (!code)
+		return;
+	__builtin_prefetch(vt_heartbeat_at(registry, code - 1));
+	__builtin_prefetch(vt_slot(registry, VT_KIND_HOT, code - 1));
+	__builtin_prefetch(vt_slot(registry, VT_KIND_COLD, code - 1));
+}
+
 bool vt_wheel_next(vitals_registry *registry, struct vt_wheel *wheel, uint64_t ns,
 		   uint32_t *ret_index)
 {
@@ -145,5 +155,6 @@ bool vt_wheel_next(vitals_registry *registry, struct vt_wheel *wheel, uint64_t n
 	}
 	*ret_index = wheel->buckets[CAME_UP] - 1;
 	vt_wheel_remove(registry, wheel, *ret_index);
+	prefetch(registry, wheel->buckets[CAME_UP]);
 	return true;
 }

@@ -17,7 +17,7 @@ core_levels='
 2 heartbeat beat owner wheel quitter cause live scope member hold unblock tell
 3 thread self over reap wait
 4 rows rows-groups rows-tree index snapshot print report
-5 changes events look sweep monitor watch notifier signals
+5 changes events look sums sweep monitor watch notifier signals
 6 main stages listen finish exit process
 '
 exporter_levels='
@@ -55,6 +55,7 @@ monitor changes
 monitor look
 monitor sweep
 sweep look
+sweep sums
 inbox registry
 wheel heartbeat
 names registry
