@@ -76,6 +76,13 @@ void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t mem
 void vt_heartbeat_die(vitals_heartbeat *heartbeat);
 
 /*
+ * Of one that is quiet: is the thread it belongs to gone, by a way on which nothing of ours runs?
+ * Then it is dead from now on. Return: whether it is. For the monitor; a thread of this process that
+ * was given the same tid since passes for the owner.
+ */
+bool vt_heartbeat_bury(struct vt_hot *hot, const struct vt_cold *cold);
+
+/*
  * The who of an event: id, thread, tid, flags, name and group of the heartbeat at @index.
  * Return: false if it is not the one with @gen any more.
  */

@@ -4,6 +4,7 @@
 
 #include "changes.h"
 #include "clock.h"
+#include "heartbeat.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,6 +12,8 @@
 #define TICK_MIN_NS VT_TICK_MIN_NS
 #define TICK_MAX_NS VT_TICK_MAX_NS
 #define TICKS VT_TICKS
+/* How often the owner of one that stays quiet is looked for. */
+#define BURY_NS VITALS_S(1)
 
 /* What a turn gathers. */
 struct gathered {
@@ -162,6 +165,20 @@ static void cold_remember(vitals_registry *registry, struct vt_cold *cold,
 	atomic_store_explicit(&cold->sequence, sequence + 2, memory_order_release);
 }
 
+/*
+ * Is the owner of a quiet one to be looked for? When it falls silent, and once a second from then on,
+ * not all in one turn.
+ */
+static bool bury_due(const struct vt_sign *sign, const struct vt_verdict *verdict,
+		     uint32_t index, const struct vt_tick *tick)
+{
+	uint64_t phase_ns = index % 16 * (BURY_NS / 16);
+
+	return quiet(verdict->state) &&
+	       (!quiet(sign->state) || (tick->at_ns + phase_ns) / BURY_NS !=
+					       (tick->before_ns + phase_ns) / BURY_NS);
+}
+
 static void look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
 		    struct gathered *g)
 {
@@ -178,6 +195,10 @@ static void look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 	if (sign.flags & VT_HB_CLOSED)
 		return;
 	verdict = vt_judge(&sign, tick, tick->at_ns);
+	if (bury_due(&sign, &verdict, index, tick) && vt_heartbeat_bury(hot, cold)) {
+		sign.flags |= VT_HB_DEAD;
+		verdict = vt_judge(&sign, tick, tick->at_ns);
+	}
 	cold_remember(registry, cold, &sign, &verdict, tick);
 	vt_changes_note(registry, index, gen, &verdict, tick);
 	if (sign.flags & VITALS_INFORMATIVE)

@@ -12,18 +12,23 @@
 
 #include <errno.h>
 
-static void owner_ended(void *first)
-{
-	vitals_heartbeat *heartbeat = first, *next;
+static void owner_ended(void *armed);
 
-	for (; heartbeat; heartbeat = next) {
+static struct vt_key owner_key = { .ended = owner_ended };
+
+static void owner_ended(void *armed)
+{
+	vitals_heartbeat *heartbeat, *next;
+	void *first;
+
+	if (!vt_key_ended(&owner_key, armed, &first))
+		return;
+	for (heartbeat = first; heartbeat; heartbeat = next) {
 		next = heartbeat->owned_next;
 		vt_heartbeat_die(heartbeat);
 		vt_heartbeat_disown(heartbeat);
 	}
 }
-
-static struct vt_key owner_key = { .ended = owner_ended };
 
 void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t member)
 {
@@ -31,7 +36,8 @@ void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t mem
 
 	/* Relaxed: two facts; a row with one of them only is a thread about to be. */
 	atomic_store_explicit(&cold->member, member, memory_order_relaxed);
-	atomic_store_explicit(&cold->tid, tid, memory_order_relaxed);
+	/* Sequentially consistent: see vt_heartbeat_bury(). */
+	atomic_store_explicit(&cold->tid, tid, memory_order_seq_cst);
 }
 
 void vt_heartbeat_die(vitals_heartbeat *heartbeat)
@@ -42,6 +48,25 @@ void vt_heartbeat_die(vitals_heartbeat *heartbeat)
 	atomic_fetch_or_explicit(&vt_heartbeat_hot(heartbeat)->flags, VT_HB_DEAD,
 				 memory_order_release);
 	vt_registry_wake(heartbeat->registry);
+}
+
+/*
+ * Without a lock, for the monitor waits for none. An owner that takes it over meanwhile puts its tid
+ * first and takes the mark away then (owner_take()): either it takes this one, or its tid is seen
+ * here. Sequentially consistent for that; should it be the new owner's own mark that is taken away,
+ * the next look at its task puts it back.
+ */
+bool vt_heartbeat_bury(struct vt_hot *hot, const struct vt_cold *cold)
+{
+	uint32_t tid = atomic_load_explicit(&cold->tid, memory_order_seq_cst);
+
+	if (!tid || vt_task_exists(tid))
+		return false;
+	atomic_fetch_or_explicit(&hot->flags, VT_HB_DEAD, memory_order_seq_cst);
+	if (atomic_load_explicit(&cold->tid, memory_order_seq_cst) == tid)
+		return true;
+	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_seq_cst);
+	return false;
 }
 
 uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat)
@@ -57,14 +82,15 @@ static int owner_take(vitals_heartbeat *heartbeat)
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
 	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
 	uint32_t flags = atomic_load_explicit(&hot->flags, memory_order_acquire);
+	uint32_t tid = atomic_load_explicit(&cold->tid, memory_order_relaxed);
 
 	if (flags & VT_HB_CLOSED)
 		return -ECANCELED;
-	if (atomic_load_explicit(&cold->tid, memory_order_relaxed) &&
-	    !(flags & VT_HB_DEAD))
+	if (tid && !(flags & VT_HB_DEAD) && vt_task_exists(tid))
 		return -EBUSY;
 	vt_heartbeat_belong(heartbeat, vt_task_self(), 0);
-	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_release);
+	/* Sequentially consistent: see vt_heartbeat_bury(). */
+	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_seq_cst);
 	return 0;
 }
 
@@ -92,7 +118,6 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 {
 	vitals_registry *registry;
 	vitals_heartbeat *first;
-	pthread_key_t key;
 	int r;
 
 	if (!heartbeat)
@@ -100,24 +125,22 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 	registry = heartbeat->registry;
 	if (!vt_heartbeat_current(heartbeat))
 		return -ECANCELED;
-	if (!vt_key_get(&owner_key, &key))
-		return -ENOMEM;
-	first = owner_prune(pthread_getspecific(key));
+	first = owner_prune(vt_key_value(&owner_key));
 	/* Room first, so that nothing has to be taken back. */
-	if (pthread_setspecific(key, first ? first : heartbeat))
+	if (!vt_key_keep(&owner_key, first ? first : heartbeat))
 		return -ENOMEM;
 
 	vt_lock(&registry->lock);
 	r = owner_take(heartbeat);
 	vt_unlock(&registry->lock);
 	if (r < 0) {
-		(void)pthread_setspecific(key, first);
+		(void)vt_key_keep(&owner_key, first);
 		return r;
 	}
 	heartbeat->owned_next = first;
 	/* Relaxed: the caller's own reference already orders everything. */
 	atomic_fetch_add_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER,
 				  memory_order_relaxed);
-	(void)pthread_setspecific(key, heartbeat);
+	(void)vt_key_keep(&owner_key, heartbeat);
 	return 0;
 }

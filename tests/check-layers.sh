@@ -72,6 +72,7 @@ rows-tree rows
 snapshot index
 snapshot rows
 stages main
+task text
 tell cause
 tell member
 tell unblock
