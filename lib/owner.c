@@ -76,6 +76,49 @@ uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat)
 				    memory_order_relaxed);
 }
 
+/*
+ * In a forked child there is no other thread: what others own is dead, and no list of theirs keeps
+ * its slot. (One that nobody but such a list still held is lost to the child.)
+ */
+static void owner_lost(vitals_heartbeat *heartbeat)
+{
+	/* Relaxed, here and below: the child has one thread. */
+	uint32_t refs = atomic_load_explicit(&heartbeat->refs, memory_order_relaxed);
+
+	atomic_fetch_or_explicit(&vt_heartbeat_hot(heartbeat)->flags, VT_HB_DEAD,
+				 memory_order_relaxed);
+	vt_heartbeat_belong(heartbeat, 0, 0);
+	if (refs & VT_HEARTBEAT_HOLDERS)
+		atomic_store_explicit(&heartbeat->refs, refs & VT_HEARTBEAT_HOLDERS,
+				      memory_order_relaxed);
+}
+
+/* In a forked child: what the thread that forked owns, it owns under another tid. */
+static void owners_carried(vitals_registry *registry)
+{
+	vitals_heartbeat *first = vt_key_value(&owner_key), *heartbeat;
+	uint32_t i, n = vt_view_used(&registry->view, VT_KIND_HOT);
+
+	for (heartbeat = first; heartbeat; heartbeat = heartbeat->owned_next)
+		if (heartbeat->registry == registry)
+			vt_heartbeat_belong(heartbeat, 0, 0);
+	for (i = 0; i < n; i++) {
+		const struct vt_hot *hot = vt_slot(registry, VT_KIND_HOT, i);
+		const struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, i);
+
+		/* Those of members are seen to with them: heir.c. */
+		if (atomic_load_explicit(&hot->gen, memory_order_relaxed) & 1u &&
+		    atomic_load_explicit(&cold->tid, memory_order_relaxed) &&
+		    !atomic_load_explicit(&cold->member, memory_order_relaxed))
+			owner_lost(vt_record(registry, VT_POOL_HEARTBEAT, i));
+	}
+	for (heartbeat = first; heartbeat; heartbeat = heartbeat->owned_next)
+		if (heartbeat->registry == registry)
+			vt_heartbeat_belong(heartbeat, vt_task_self(), 0);
+}
+
+static const struct vt_hooks owner_hooks = { .carried = owners_carried };
+
 /* Return: 0; -ECANCELED if it is closed; -EBUSY if a living thread owns it. */
 static int owner_take(vitals_heartbeat *heartbeat)
 {
@@ -131,6 +174,7 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 		return -ENOMEM;
 
 	vt_lock(&registry->lock);
+	vt_registry_hook(registry, &owner_hooks);
 	r = owner_take(heartbeat);
 	vt_unlock(&registry->lock);
 	if (r < 0) {

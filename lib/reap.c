@@ -153,6 +153,17 @@ static vitals_thread *dead_find(vitals_registry *registry, const vitals_quitter 
 	return NULL;
 }
 
+void vt_reap_away(vitals_registry *registry, vitals_thread *member)
+{
+	vitals_heartbeat *heartbeat;
+	struct vt_told told = { 0 };
+
+	vt_lock(&registry->lock);
+	heartbeat = put_away(registry, member, &told);
+	vt_tree_unlock(registry, &told);
+	heartbeat_drop(heartbeat);
+}
+
 static void dead_put_away(vitals_quitter *quitter, bool told_only)
 {
 	vitals_registry *registry = quitter->registry;

@@ -35,6 +35,9 @@ bool vt_thread_callbacks_run(vitals_registry *registry);
  */
 void vt_thread_over(vitals_thread *self, bool returned, int status);
 
+/* What a forked child that keeps the registry inherits of its members (heir.c). */
+extern const struct vt_hooks vt_heir_hooks;
+
 /* Joins threads that have ended and are gone already; waits for none. */
 void vt_reap(vitals_registry *registry);
 
@@ -47,6 +50,9 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns);
 
 /* Puts away dead ones inside @quitter, for nobody will be able to any more. */
 void vt_reap_dead(vitals_quitter *quitter);
+
+/* Puts one away that is gone, and neither claimed nor counted. */
+void vt_reap_away(vitals_registry *registry, vitals_thread *member);
 
 /* Calling thread is in @quitter or below: waiting for it could never end. */
 bool vt_thread_is_inside(vitals_quitter *quitter);
