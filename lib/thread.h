@@ -31,7 +31,7 @@ bool vt_thread_callbacks_run(vitals_registry *registry);
 
 /*
  * A thread has ended: what it says of its quitter, its heartbeat, and who joins it.
- * @returned: by return from its function, or by leave. In the thread itself.
+ * @returned: by return from its function, or by leave. In the thread itself, or for one that is gone.
  */
 void vt_thread_over(vitals_thread *self, bool returned, int status);
 
@@ -50,6 +50,12 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns);
 
 /* Puts away dead ones inside @quitter, for nobody will be able to any more. */
 void vt_reap_dead(vitals_quitter *quitter);
+
+/*
+ * Those inside @quitter that exited raw, so that nothing of ours ran, are over. @marked_only: of
+ * those alone whose heartbeat the monitor has found dead.
+ */
+void vt_reap_gone(vitals_quitter *quitter, bool marked_only);
 
 /* Puts one away that is gone, and neither claimed nor counted. */
 void vt_reap_away(vitals_registry *registry, vitals_thread *member);

@@ -439,6 +439,96 @@ START_TEST(a_forked_thread_that_exits_raw_is_dead_until_it_is_abandoned)
 }
 END_TEST
 
+/* Whoever waits finds out: at once what the monitor knows, else when the time is over. */
+static void *raw_adopted(void *arg)
+{
+	vitals_thread *self;
+
+	child_check(vitals_thread_adopt(quitter, "adopted", T, NULL, &self) == 0);
+	atomic_store(&raw_tid, vt_task_self());
+	raw_exit();
+	return arg;
+}
+
+static void raw_wait(bool forked, bool known)
+{
+	uint64_t began_ns = vt_clock_now();
+	vitals_heartbeat *its = NULL;
+	vitals_snapshot *late = NULL;
+	struct vitals_thread_info info;
+
+	if (forked)
+		child_check(vitals_thread_fork(quitter, "forked", T, raw_forked, &its,
+					       NULL) == 0);
+	else
+		raw_start(raw_adopted);
+	child_check(word_reaches(&raw_tid, 1));
+	child_check(vitals_quitter_wait_done(quitter, 0, NULL) == -ETIMEDOUT);
+	raw_gone();
+	if (known)
+		passes(heartbeat, T + TICK);
+	child_check(vitals_quitter_wait_done(quitter, known ? VITALS_S(1000) : 1,
+					     &late) == 0);
+	child_check(!late && vt_clock_now() - began_ns < VITALS_S(1000));
+	child_check(thread_row(registry, forked ? "forked" : "adopted", &info));
+	child_check(info.state == VITALS_THREAD_DEAD);
+	child_check(vitals_quitter_send_quit(quitter, 0, NULL) == 0);
+	child_check(vitals_quitter_wait_done(quitter, VITALS_S(10), NULL) == 0);
+	child_check(thread_rows(registry) == 0);
+	step(TICK);
+	child_check(registry->root->summary.critical[VITALS_DEAD] == 0);
+}
+
+static void raw_forked_known(void)
+{
+	raw_wait(true, true);
+}
+
+static void raw_forked_unknown(void)
+{
+	raw_wait(true, false);
+}
+
+static void raw_adopted_known(void)
+{
+	raw_wait(false, true);
+}
+
+static void raw_adopted_unknown(void)
+{
+	raw_wait(false, false);
+}
+
+static void raw_finished(void)
+{
+	struct vitals_thread_options options;
+	struct vitals_result result;
+	vitals_heartbeat *its = NULL;
+
+	VITALS_INIT(&options);
+	options.flags = VITALS_THREAD_QUIT_WHEN_IT_FAILS;
+	child_check(vitals_thread_fork(quitter, "forked", T, raw_forked, &its,
+				       &options) == 0);
+	child_check(word_reaches(&raw_tid, 1));
+	raw_gone();
+	passes(heartbeat, T + TICK);
+	VITALS_INIT(&result);
+	/* Its end was a failure; nobody is late. */
+	child_check(vitals_quitter_finish(quitter, &result, NULL) == 1);
+	child_check(result.kind == VITALS_CAUSE_THREAD_FAILED && !result.late);
+}
+
+START_TEST(nobody_waits_for_a_thread_that_exited_raw)
+{
+	static void (*const fns[])(void) = { raw_forked_known, raw_forked_unknown,
+					     raw_adopted_known, raw_adopted_unknown,
+					     raw_finished };
+	void (*fn)(void) = fns[_i];
+
+	child_run(raw_run, &fn);
+}
+END_TEST
+
 static void *sees_the_first_go(void *unused)
 {
 	uint64_t since = now;
@@ -529,6 +619,7 @@ int main(void)
 	tcase_add_test(tc, what_one_that_exited_raw_owned_can_be_owned_at_once);
 	tcase_add_test(tc, a_silent_one_that_exits_raw_is_dead_within_a_second);
 	tcase_add_test(tc, a_forked_thread_that_exits_raw_is_dead_until_it_is_abandoned);
+	tcase_add_loop_test(tc, nobody_waits_for_a_thread_that_exited_raw, 0, 5);
 	tcase_add_test(tc, a_first_thread_that_exits_raw_is_dead_after_the_timeout);
 	tcase_add_test(tc, a_first_thread_that_is_there_is_silent_and_stuck);
 	tcase_add_test(tc, a_task_is_of_this_process_or_none);
