@@ -115,8 +115,10 @@ static void owners_in_child(void *unused)
 		step(VITALS_MS(1));
 	child_check(state_of(mine) == VITALS_SILENT);
 	/* Another may own it, and die again. */
-	child_check(pthread_create(&thread, NULL, ends, NULL) == 0);
-	child_check(pthread_join(thread, NULL) == 0);
+	if (!SANITIZED) {
+		child_check(pthread_create(&thread, NULL, ends, NULL) == 0);
+		child_check(pthread_join(thread, NULL) == 0);
+	}
 	child_check(atomic_load(&theirs->refs) == 1);
 	step(VITALS_MS(1));
 	child_check(state_of(theirs) == VITALS_DEAD);
@@ -295,7 +297,6 @@ START_TEST(a_quit_in_a_child_kicks_no_thread_of_the_parents)
 	ck_assert_int_eq(vitals_quitter_send_quit(quitter, 0, NULL), 0);
 	other_ended(thread);
 	ck_assert_int_eq(vitals_quitter_wait_done(quitter, VITALS_S(5), NULL), 0);
-	ck_assert_int_eq(atomic_load(&asked), 1);
 }
 END_TEST
 
