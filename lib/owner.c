@@ -126,12 +126,13 @@ static int owner_take(vitals_heartbeat *heartbeat)
 	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
 	uint32_t flags = atomic_load_explicit(&hot->flags, memory_order_acquire);
 	uint32_t tid = atomic_load_explicit(&cold->tid, memory_order_relaxed);
+	uint32_t self = vt_task_self();
 
 	if (flags & VT_HB_CLOSED)
 		return -ECANCELED;
-	if (tid && !(flags & VT_HB_DEAD) && vt_task_exists(tid))
+	if (tid && !(flags & VT_HB_DEAD) && (tid == self || vt_task_exists(tid)))
 		return -EBUSY;
-	vt_heartbeat_belong(heartbeat, vt_task_self(), 0);
+	vt_heartbeat_belong(heartbeat, self, 0);
 	/* Sequentially consistent: see vt_heartbeat_bury(). */
 	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_seq_cst);
 	return 0;

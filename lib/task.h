@@ -16,7 +16,7 @@
 uint32_t vt_task_self(void);
 
 /*
- * Is there still a thread with this id in this process? It asks for the thread's clock, which even a
+ * Is there still a thread with this id, not the caller's, in this process? It asks for the thread's clock, which even a
  * strict filter of system calls lets pass, and, of the first thread alone, opens a file below /proc:
  * gone, that one leaves a clock behind. What cannot be told exists.
  */

@@ -14,8 +14,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -582,7 +586,6 @@ static void other_is_asked_for(void *unused)
 	int fds = fd_count();
 
 	(void)unused;
-	child_check(vt_task_exists(vt_task_self()));
 	/* Init's: a thread, but not of this process. */
 	child_check(!vt_task_exists(1));
 	child_check(!vt_task_exists(0x3fffff));
@@ -596,6 +599,60 @@ static void other_is_asked_for(void *unused)
 START_TEST(a_task_is_of_this_process_or_none)
 {
 	child_run(other_is_asked_for, NULL);
+}
+END_TEST
+
+/* As strict as a filter can be; of the calling thread alone. */
+static void clock_alone_allowed(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clock_gettime, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
+
+	child_check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	child_check(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0);
+}
+
+static _Atomic uint32_t there;
+
+static void *is_there(void *arg)
+{
+	atomic_store(&there, vt_task_self());
+	end_by(IS_CANCELLED);
+	return arg;
+}
+
+static void *is_not_found_when_gone(void *unused)
+{
+	(void)unused;
+	raw_gone();
+	clock_alone_allowed();
+	if (!vt_task_exists(atomic_load(&there)) || vt_task_exists(atomic_load(&raw_tid)))
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
+}
+
+static void raw_under_a_filter(void)
+{
+	pthread_t thread;
+
+	raw_start(raw_owner);
+	child_check(pthread_create(&thread, NULL, is_there, NULL) == 0);
+	child_check(word_reaches(&there, 1));
+	child_check(pthread_create(&thread, NULL, is_not_found_when_gone, NULL) == 0);
+	child_check(pthread_join(thread, NULL) != 0);
+}
+
+START_TEST(a_strict_filter_lets_a_thread_be_looked_for)
+{
+	void (*fn)(void) = raw_under_a_filter;
+
+	child_run(raw_run, &fn);
 }
 END_TEST
 
@@ -625,6 +682,8 @@ int main(void)
 	tcase_add_test(tc, a_first_thread_that_exits_raw_is_dead_after_the_timeout);
 	tcase_add_test(tc, a_first_thread_that_is_there_is_silent_and_stuck);
 	tcase_add_test(tc, a_task_is_of_this_process_or_none);
+	if (!SANITIZED)
+		tcase_add_test(tc, a_strict_filter_lets_a_thread_be_looked_for);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }
