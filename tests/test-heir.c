@@ -264,8 +264,9 @@ static void *waits_in_a_condition(void *arg)
 	(void)worker_check(vitals_thread_on_quit(self, note_asked, NULL) == 0);
 	pthread_mutex_lock(&mutex);
 	atomic_store(&ready, 1);
-	(void)worker_check(vitals_thread_cond_wait(self, &cond, &mutex, VITALS_FOREVER) ==
-			   -ECANCELED);
+	while (vitals_thread_cond_wait(self, &cond, &mutex, VITALS_FOREVER) == 0)
+		continue;
+	(void)worker_check(!vitals_thread_go_on(self));
 	pthread_mutex_unlock(&mutex);
 	vitals_thread_leave(self, 0);
 	return arg;
