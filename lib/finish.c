@@ -79,6 +79,7 @@ static struct standing finish_turn(vitals_quitter *quitter, struct vt_main *main
 	uint64_t bits = vt_main_look(main), now_ns = vt_clock_now(), deadline_ns;
 	bool all_done, kicks, told_all;
 
+	vt_reap_gone(quitter, true);
 	vt_lock(&registry->lock);
 	all_done = registry->tree->departed && vt_main_empty(quitter);
 	standing.wish_ns = vt_main_turn_at(registry, main, bits, all_done, now_ns, &told);

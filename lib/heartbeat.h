@@ -76,6 +76,12 @@ static inline struct vt_cold *vt_heartbeat_cold(const vitals_heartbeat *heartbea
 		       vt_heartbeat_index(heartbeat));
 }
 
+static inline struct vt_rare *vt_heartbeat_rare(const vitals_heartbeat *heartbeat)
+{
+	return vt_slot(vt_heartbeat_registry(heartbeat), VT_KIND_RARE,
+		       vt_heartbeat_index(heartbeat));
+}
+
 /* The group it is in, as its flags say. */
 static inline struct vt_group_slot *vt_heartbeat_group(const vitals_heartbeat *heartbeat)
 {
@@ -130,6 +136,14 @@ void vt_heartbeat_belong(vitals_heartbeat *heartbeat, uint32_t tid, uint32_t mem
 
 /* The thread it belongs to has ended without closing it. Async-signal-safe. */
 void vt_heartbeat_die(vitals_heartbeat *heartbeat);
+
+/*
+ * Of one that is quiet: is the thread it belongs to gone, by a way on which nothing of ours runs?
+ * Then it is dead from now on. Return: whether it is. For the monitor; a thread of this process that
+ * was given the same tid since passes for the owner.
+ */
+bool vt_heartbeat_bury(const struct vt_view *view, struct vt_hot *hot,
+		       const struct vt_cold *cold);
 
 /*
  * The who of an event: id, thread, tid, flags, name and group of the heartbeat at @index.

@@ -284,6 +284,21 @@ static void look_again(struct vt_looks *looks, const struct looked *at, bool tol
 			     looks->ran_ns + stays_ns);
 }
 
+/*
+ * Is the owner of a quiet one to be looked for? When it falls silent, and about once a second from
+ * then on.
+ */
+static bool bury_due(const struct looked *at, const struct vt_tick *tick)
+{
+	uint64_t within_ns = look_within(at);
+
+	if (!quiet(at->verdict.state))
+		return false;
+	if (!quiet(at->sign.state) || within_ns >= LOOK_MAX_NS / 2)
+		return true;
+	return tick->at_ns % LOOK_MAX_NS < within_ns + tick->tick_ns;
+}
+
 static void look(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
 		 struct vt_looks *looks, bool in_passing)
 {
@@ -308,6 +323,10 @@ static void look(vitals_registry *registry, uint32_t index, const struct vt_tick
 		return;
 	sign_see(looks, &at, tick);
 	at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
+	if (bury_due(&at, tick) && vt_heartbeat_bury(&registry->view, at.hot, at.cold)) {
+		at.sign.flags |= VT_HB_DEAD;
+		at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
+	}
 	remember(looks, &at, tick);
 	told = vt_changes_note(registry, index, &at.verdict, tick);
 	if (!in_passing || !told || bad(at.verdict.state))

@@ -187,17 +187,32 @@ static void weak_tell(vitals_registry *registry, const vitals_quitter *quitter,
 				       told);
 }
 
+/* Return: as vt_quitter_exit(). */
+static const vitals_quitter *member_exit(vitals_registry *registry, vitals_thread *member,
+					 struct vt_told *told) VT_REQUIRES(registry->lock)
+{
+	if (!(member->bits & VT_MEMBER_COUNTED))
+		return NULL;
+	member->bits &= ~VT_MEMBER_COUNTED;
+	vt_slot_add(&vt_quitter_slot(member->quitter)->threads, UINT32_MAX);
+	vt_slot_add(&registry->root->totals.threads, UINT32_MAX);
+	return vt_quitter_exit(registry, member->quitter, told);
+}
+
+void vt_member_lose(vitals_registry *registry, vitals_thread *member)
+{
+	/* Who waits for words waits in the parent. */
+	struct vt_told nobody = { 0 };
+
+	(void)member_exit(registry, member, &nobody);
+}
+
 void vt_member_uncount(vitals_registry *registry, vitals_thread *member, uint64_t now_ns,
 		       struct vt_told *told)
 {
 	const vitals_quitter *node = member->quitter, *top;
 
-	if (!(member->bits & VT_MEMBER_COUNTED))
-		return;
-	member->bits &= ~VT_MEMBER_COUNTED;
-	vt_slot_add(&vt_quitter_slot(node)->threads, UINT32_MAX);
-	vt_slot_add(&registry->root->totals.threads, UINT32_MAX);
-	top = vt_quitter_exit(registry, member->quitter, told);
+	top = member_exit(registry, member, told);
 	for (; top; node = vt_quitter_at(
 			    registry, vt_slot_get(&vt_quitter_slot(node)->parent) - 1)) {
 		if (node->bits & VT_NODE_WEAK)

@@ -94,6 +94,10 @@ int vt_member_join(vitals_registry *registry, vitals_quitter *quitter,
 void vt_member_uncount(vitals_registry *registry, vitals_thread *member, uint64_t now_ns,
 		       struct vt_told *told) VT_REQUIRES(registry->lock);
 
+/* The same in a forked child that does not have its thread: nobody is told, nobody woken. */
+void vt_member_lose(vitals_registry *registry, vitals_thread *member)
+	VT_REQUIRES(registry->lock);
+
 /* This one is told, on its own; of a thread. */
 void vt_member_tell(vitals_registry *registry, vitals_thread *member, uint64_t now_ns,
 		    struct vt_told *told) VT_REQUIRES(registry->lock);

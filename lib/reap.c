@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "heartbeat.h"
+#include "task.h"
 #include "unblock.h"
 
 #include <errno.h>
@@ -151,6 +152,87 @@ static vitals_thread *dead_find(vitals_registry *registry, const vitals_quitter 
 		at = member->over_next;
 	}
 	return NULL;
+}
+
+void vt_reap_away(vitals_registry *registry, vitals_thread *member)
+{
+	vitals_heartbeat *heartbeat;
+	struct vt_told told = { 0 };
+
+	vt_lock(&registry->lock);
+	heartbeat = put_away(registry, member, &told);
+	vt_tree_unlock(registry, &told);
+	heartbeat_drop(heartbeat);
+}
+
+static bool marked_dead(const vitals_thread *member)
+{
+	/* Relaxed: a hint that its task is worth asking for. */
+	return member->heartbeat &&
+	       (atomic_load_explicit(&vt_heartbeat_hot(member->heartbeat)->flags,
+				     memory_order_relaxed) &
+		VT_HB_DEAD);
+}
+
+/* The first from @at on that runs, says its record, while its task is gone: it exited raw. */
+static vitals_thread *gone_claim(vitals_registry *registry, const vitals_quitter *quitter,
+				 bool marked_only, uint32_t *at)
+	VT_REQUIRES(registry->lock)
+{
+	uint32_t n = vt_view_used(&registry->view, VT_KIND_MEMBER);
+
+	while (*at < n) {
+		vitals_thread *member = vt_member_at(registry, *at);
+		const struct vt_member_slot *slot =
+			vt_slot(registry, VT_KIND_MEMBER, (*at)++);
+
+		if (!(vt_slot_get(&slot->gen) & 1u) ||
+		    vt_slot_get(&slot->state) != VITALS_THREAD_RUNNING ||
+		    !vt_slot_get(&slot->tid) || (member->bits & VT_MEMBER_CLAIMED) ||
+		    (marked_only && !marked_dead(member)) ||
+		    !vt_quitter_inside(registry, member->quitter, quitter) ||
+		    vt_task_exists(vt_slot_get(&slot->tid)))
+			continue;
+		member->bits |= VT_MEMBER_CLAIMED;
+		vt_member_ref(registry, member);
+		return member;
+	}
+	return NULL;
+}
+
+static bool any_dead(const vitals_registry *registry)
+{
+	const struct vt_summary *summary = &registry->root->summary;
+
+	/* Relaxed: a hint, as of the monitor's last look. */
+	return atomic_load_explicit(&summary->critical[VITALS_DEAD],
+				    memory_order_relaxed) ||
+	       atomic_load_explicit(&summary->informative[VITALS_DEAD],
+				    memory_order_relaxed);
+}
+
+void vt_reap_gone(vitals_quitter *quitter, bool marked_only)
+{
+	vitals_registry *registry = quitter->registry;
+	vitals_thread *member;
+	uint32_t at = 0;
+
+	if (marked_only && !any_dead(registry))
+		return;
+	for (;;) {
+		struct vt_told told = { 0 };
+
+		vt_lock(&registry->lock);
+		member = gone_claim(registry, quitter, marked_only, &at);
+		vt_unlock(&registry->lock);
+		if (!member)
+			return;
+		vt_thread_over(member, false, 1);
+		vt_lock(&registry->lock);
+		member->bits &= ~VT_MEMBER_CLAIMED;
+		vt_member_unref(registry, member, &told);
+		vt_tree_unlock(registry, &told);
+	}
 }
 
 static void dead_put_away(vitals_quitter *quitter, bool told_only)

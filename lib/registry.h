@@ -24,7 +24,7 @@
 
 #define VT_SEGMENTS 64
 #define VT_ROOMS 8
-#define VT_HOOKS 4
+#define VT_HOOKS 8
 
 /* How often the monitor looks: so many times in the shortest timeout, within these bounds. */
 #define VT_TICKS 8

@@ -222,6 +222,7 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 	struct pass pass = { 0 };
 	uint32_t i, n;
 
+	vt_reap_gone(quitter, false);
 	vt_reap(quitter->registry);
 	late_collect(quitter, &pass, counts, now_ns);
 	n = pass.n < pass.room ? pass.n : pass.room;
@@ -273,6 +274,7 @@ static void wait_once(vitals_quitter *quitter, uint64_t live, uint64_t deadline_
 
 int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 {
+	vt_reap_gone(quitter, true);
 	for (;;) {
 		uint64_t live = vt_quitter_live(quitter);
 

@@ -11,32 +11,33 @@
 
 #include <errno.h>
 
-/* An adopted thread ends without having left. A forked one has seen to its end itself. */
-static void self_destructor(void *value)
-{
-	vitals_thread *self = (vitals_thread *)value;
+static void self_ended(void *armed);
 
+static struct vt_key self_key = { .ended = self_ended };
+
+/* An adopted thread ends without having left. A forked one has seen to its end itself. */
+static void self_ended(void *armed)
+{
+	vitals_thread *self;
+	void *value;
+
+	if (!vt_key_ended(&self_key, armed, &value))
+		return;
+	self = (vitals_thread *)value;
 	/* Relaxed: written by this thread before. */
-	if (vt_thread_current(self) &&
+	if (self && vt_thread_current(self) &&
 	    (vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED))
 		vt_thread_over(self, false, 1);
 }
 
-static struct vt_key self_key = { .ended = self_destructor };
-
 int vt_self_ready(void)
 {
-	pthread_key_t key;
-
-	return vt_key_get(&self_key, &key) ? 0 : -EAGAIN;
+	return vt_key_ready(&self_key) ? 0 : -EAGAIN;
 }
 
 vitals_thread *vitals_thread_self(void)
 {
-	pthread_key_t key;
-
-	return vt_key_get(&self_key, &key) ? (vitals_thread *)pthread_getspecific(key)
-					   : NULL;
+	return (vitals_thread *)vt_key_value(&self_key);
 }
 
 bool vt_thread_is_inside(vitals_quitter *quitter)
@@ -54,10 +55,7 @@ bool vt_thread_is_inside(vitals_quitter *quitter)
 
 int vt_self_set(vitals_thread *self)
 {
-	pthread_key_t key;
-
-	return vt_key_get(&self_key, &key) && !pthread_setspecific(key, self) ? 0
-									      : -EAGAIN;
+	return vt_key_keep(&self_key, self) ? 0 : -EAGAIN;
 }
 
 uint64_t vitals_thread_id(const vitals_thread *self)

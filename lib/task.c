@@ -2,10 +2,64 @@
 
 #include "task.h"
 
+#include "text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+/*
+ * How the kernel makes a thread's processor clock of its id, and a process's: the latter answers for
+ * the first thread's id only. (pthread_getcpuclockid wants a pthread_t that may be gone.)
+ */
+#define THREAD_CLOCK(tid) ((clockid_t)(~(tid) << 3 | 6u))
+#define PROCESS_CLOCK(pid) ((clockid_t)(~(pid) << 3 | 2u))
 
 uint32_t vt_task_self(void)
 {
 	return (uint32_t)syscall(SYS_gettid);
+}
+
+/* Of the first thread. Return: the letter in its stat file, 0: not known. */
+static char leader_state(uint32_t tid)
+{
+	char path[64], stat[128];
+	struct vt_text text;
+	const char *at;
+	ssize_t n;
+	int fd;
+
+	vt_text_init(&text, path, sizeof(path));
+	vt_text_add(&text, "/proc/self/task/");
+	vt_text_add_u64(&text, tid);
+	vt_text_add(&text, "/stat");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, stat, sizeof(stat) - 1);
+	(void)close(fd);
+	stat[n > 0 ? n : 0] = 0;
+	/* The name before it may hold anything. */
+	at = strrchr(stat, ')');
+	return at && at[1] ? at[2] : 0;
+}
+
+bool vt_task_exists(uint32_t tid)
+{
+	struct timespec unused;
+	int saved = errno;
+	bool exists = true;
+	char state;
+
+	if (clock_gettime(THREAD_CLOCK(tid), &unused))
+		exists = errno != EINVAL;
+	else if (clock_gettime(PROCESS_CLOCK(tid), &unused) == 0) {
+		state = leader_state(tid);
+		exists = state != 'Z' && state != 'X';
+	}
+	errno = saved;
+	return exists;
 }

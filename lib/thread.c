@@ -70,6 +70,7 @@ static int member_make(vitals_quitter *quitter, const char *name, uint64_t timeo
 	}
 	spec.now_ns = vt_clock_now();
 	vt_lock(&registry->lock);
+	vt_registry_hook(registry, &vt_heir_hooks);
 	r = vt_member_join(registry, quitter, &spec, ret);
 	vt_unlock(&registry->lock);
 	if (r)

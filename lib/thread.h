@@ -31,9 +31,12 @@ bool vt_thread_callbacks_run(vitals_registry *registry);
 
 /*
  * A thread has ended: what it says of its quitter, its heartbeat, and who joins it.
- * @returned: by return from its function, or by leave. In the thread itself.
+ * @returned: by return from its function, or by leave. In the thread itself, or for one that is gone.
  */
 void vt_thread_over(vitals_thread *self, bool returned, int status);
+
+/* What a forked child that keeps the registry inherits of its members (heir.c). */
+extern const struct vt_hooks vt_heir_hooks;
 
 /* Joins threads that have ended and are gone already; waits for none. */
 void vt_reap(vitals_registry *registry);
@@ -47,6 +50,15 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns);
 
 /* Puts away dead ones inside @quitter, for nobody will be able to any more. */
 void vt_reap_dead(vitals_quitter *quitter);
+
+/*
+ * Those inside @quitter that exited raw, so that nothing of ours ran, are over. @marked_only: of
+ * those alone whose heartbeat the monitor has found dead.
+ */
+void vt_reap_gone(vitals_quitter *quitter, bool marked_only);
+
+/* Puts one away that is gone, and neither claimed nor counted. */
+void vt_reap_away(vitals_registry *registry, vitals_thread *member);
 
 /* Calling thread is in @quitter or below: waiting for it could never end. */
 bool vt_thread_is_inside(vitals_quitter *quitter);

@@ -100,8 +100,16 @@ void vitals_heartbeat_close(vitals_heartbeat *heartbeat);
  * vitals_heartbeat_own() - the calling thread is whose life this is
  * @heartbeat: the heartbeat
  *
- * From now on the heartbeat is dead when the thread ends without closing it.
+ * From now on the heartbeat is dead when the thread ends without closing it: by return,
+ * pthread_exit or cancel at once, in the last round of the thread's destructors, so that those of
+ * others may still beat; one of a newer key in that very round comes too late, as does a call of
+ * this that is the thread's first, made in a destructor. Where no destructor runs (a raw exit), and
+ * for those, the monitor finds the thread gone when the heartbeat falls silent, or within a second
+ * while it is; a thread of the process that was given the same tid since passes for the owner.
  * What vitals_thread_fork() and vitals_thread_adopt() make is owned already.
+ *
+ * A forked child of a process that was not started has no other thread: what the thread that
+ * forked owns is its own there too, what others own is dead.
  *
  * Threads: any; the new owner.
  * Return: 0; -EINVAL for NULL; -ECANCELED if it is closed; -EBUSY if another living

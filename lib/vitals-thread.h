@@ -30,7 +30,8 @@ VITALS_BEGIN_DECLS
  * @self: the thread's handle
  * @arg: as given to vitals_thread_fork()
  *
- * Return: its status. 0 closes its heartbeat; any other end leaves it dead.
+ * Return: its status. 0 closes its heartbeat; any other end leaves it dead until it is closed, or
+ * a wait for its quitter that has been told puts it away. Its destructors run after that.
  */
 typedef int (*vitals_thread_fn)(vitals_thread *self, void *arg);
 
@@ -91,8 +92,9 @@ int vitals_thread_fork(vitals_quitter *quitter, const char *name, uint64_t timeo
  * @ret: receives the handle
  *
  * For threads that somebody else makes: pools, libuv, std::thread, OpenMP. One that ends
- * without vitals_thread_leave() is noticed by a TLS destructor: its heartbeat is dead and it
- * is no longer waited for.
+ * without vitals_thread_leave() is noticed by a TLS destructor, the last to run, see
+ * vitals_heartbeat_own(): its heartbeat is dead and it is no longer waited for. In a forked child
+ * of a process that was not started only the thread that forked is still in its quitter.
  *
  * Threads: any that is in no quitter yet.
  * Return: 0; -ECANCELED, -EINVAL, -E2BIG, -ENOSPC, -ENOMEM as for fork; -EBUSY if it is in one;

@@ -15,7 +15,7 @@ core_levels='
 0 layout clock futex wakefd histogram region task key helper text options
 1 registry slots fork names group view verdict inbox past
 2 heartbeat beat owner wheel quitter cause live scope member hold unblock tell
-3 thread self over reap wait
+3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print report
 5 changes events look sums sweep monitor watch notifier signals
 6 main stages listen finish exit process
@@ -45,6 +45,7 @@ futex clock
 group registry
 rows-groups rows
 histogram layout
+heir thread
 hold member
 hold unblock
 listen main
@@ -80,6 +81,7 @@ rows-tree rows
 snapshot index
 snapshot rows
 stages main
+task text
 tell cause
 tell member
 tell unblock
