@@ -3,6 +3,7 @@
 #include "changes.h"
 
 #include "clock.h"
+#include "frames.h"
 #include "wakefd.h"
 
 #include <errno.h>
@@ -201,6 +202,7 @@ static void change_publish(vitals_registry *registry, uint32_t index,
 	change->to = (int8_t)verdict->state;
 	change->at_ns = tick->at_ns;
 	change->lasted_ns = tick->at_ns > since ? tick->at_ns - since : 0;
+	vt_frames_blame(&registry->view, cold, verdict->scope);
 	change_append(registry, index + 1);
 	vt_unlock(&registry->events_lock);
 	cold_note(cold, change);

@@ -3,6 +3,7 @@
 #include "heartbeat.h"
 
 #include "clock.h"
+#include "frames.h"
 #include "group.h"
 #include "histogram.h"
 #include "names.h"
@@ -21,9 +22,14 @@
 _Static_assert(sizeof(struct vitals_heartbeat) <= VT_RECORD_HEARTBEAT, "fits its record");
 _Static_assert(offsetof(struct vt_hot, beat) == 0, "a head's beat is its hot part");
 
+bool vt_heartbeat_time_good(uint64_t ns)
+{
+	return ns >= TIMEOUT_MIN && ns <= TIMEOUT_MAX;
+}
+
 static int options_check(uint64_t timeout_ns, struct vitals_heartbeat_options *o)
 {
-	if (timeout_ns < TIMEOUT_MIN || timeout_ns > TIMEOUT_MAX || (o->flags & ~FLAGS))
+	if (!vt_heartbeat_time_good(timeout_ns) || (o->flags & ~FLAGS))
 		return -EINVAL;
 	if (!o->interval_ns)
 		o->interval_ns = timeout_ns / 2;
@@ -40,7 +46,7 @@ static int options_check(uint64_t timeout_ns, struct vitals_heartbeat_options *o
 	return 0;
 }
 
-static uint64_t scaled(const vitals_registry *registry, uint64_t ns)
+uint64_t vt_heartbeat_scaled(const vitals_registry *registry, uint64_t ns)
 {
 	uint32_t scale = atomic_load_explicit(&registry->root->timeout_scale,
 					      memory_order_relaxed);
@@ -60,9 +66,9 @@ static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *
 	SET(pulse, 0);
 	SET(flags, o->flags);
 	SET(id, vt_registry_id(registry));
-	SET(timeout_ns, scaled(registry, timeout_ns));
-	SET(stuck_ns, scaled(registry, o->stuck_ns));
-	SET(start_ns, scaled(registry, o->start_ns));
+	SET(timeout_ns, vt_heartbeat_scaled(registry, timeout_ns));
+	SET(stuck_ns, vt_heartbeat_scaled(registry, o->stuck_ns));
+	SET(start_ns, vt_heartbeat_scaled(registry, o->start_ns));
 	SET(interval_ns, o->interval_ns);
 #undef SET
 	vt_name_store(hot->name, name);
@@ -84,6 +90,7 @@ static void cold_fill(struct vt_cold *cold, uint32_t group, uint32_t histogram,
 	SET(member, 0);
 	SET(histogram, histogram);
 	SET(group, group);
+	SET(scope, 0);
 #undef SET
 }
 
@@ -187,8 +194,7 @@ fail:
 	return r;
 }
 
-/* Does the monitor look too seldom for a new one, or may the turn under way have missed it? */
-static bool needs_look(vitals_registry *registry, uint64_t timeout_ns)
+bool vt_heartbeat_needs_look(vitals_registry *registry, uint64_t timeout_ns)
 {
 	/*
 	 * A read that is a write: a turn that begins after it sees the slot, and after one that was
@@ -229,7 +235,8 @@ int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t ti
 	vt_lock(&registry->lock);
 	r = heartbeat_new_locked(registry, name, timeout_ns, &o, now_ns, ret);
 	vt_unlock(&registry->lock);
-	if (r == 0 && needs_look(registry, scaled(registry, timeout_ns)))
+	if (r == 0 &&
+	    vt_heartbeat_needs_look(registry, vt_heartbeat_scaled(registry, timeout_ns)))
 		vt_registry_wake(registry);
 	return r;
 }
@@ -286,15 +293,18 @@ static void heartbeat_end(vitals_heartbeat *heartbeat)
 {
 	vitals_registry *registry = heartbeat->registry;
 	struct vt_hot *hot = vt_heartbeat_hot(heartbeat);
-	uint32_t flags, histogram;
+	struct vt_cold *cold = vt_heartbeat_cold(heartbeat);
+	uint32_t flags, histogram, scope;
 
 	vt_heartbeat_due_fd_close(heartbeat);
 	vt_lock(&registry->lock);
 	heartbeat_close_locked(heartbeat, registry);
 	flags = atomic_load_explicit(&hot->flags, memory_order_relaxed);
-	histogram = atomic_load_explicit(&vt_heartbeat_cold(heartbeat)->histogram,
-					 memory_order_relaxed);
+	histogram = atomic_load_explicit(&cold->histogram, memory_order_relaxed);
+	scope = atomic_load_explicit(&cold->scope, memory_order_relaxed);
 	vt_slot_close(&hot->gen);
+	if (scope)
+		vt_slot_free(registry, VT_POOL_SCOPES, scope - 1);
 	if (histogram)
 		vt_slot_free(registry, histogram_pool(flags), histogram - 1);
 	vt_slot_free(registry, VT_POOL_HEARTBEAT, heartbeat->index);
@@ -361,6 +371,7 @@ bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint
 			atomic_load_explicit(&cold->group, memory_order_acquire));
 	if (group)
 		vt_name_load(group->name, event->group);
+	vt_frames_blamed(&registry->view, cold, event->scope);
 	/* One that has been closed since is still itself until its slot is taken again. */
 	gen |= 1u;
 	owner = atomic_load_explicit(&hot->gen, memory_order_acquire);

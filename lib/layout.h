@@ -22,13 +22,15 @@
 #define VT_LAYOUT_VERSION 1u
 
 #define VT_NAME_WORDS 8
-#define VT_STATES 7
+#define VT_STATES 8
 #define VT_STAGES 3
 #define VT_GROUPS 256
 #define VT_PARTS 32
 #define VT_WORST 100
 #define VT_COARSE 34
 #define VT_FINE 130
+#define VT_FRAMES 32
+#define VT_SCOPE_NAMES 257 /* the last is for all the rest */
 
 enum vt_kind {
 	VT_KIND_ROOT,
@@ -43,6 +45,8 @@ enum vt_kind {
 	VT_KIND_CAUSE,
 	VT_KIND_SHUTDOWN,
 	VT_KIND_CHECK, /* kept free for the service's own checks */
+	VT_KIND_SCOPES,
+	VT_KIND_SCOPE_NAME,
 	VT_KINDS,
 };
 
@@ -110,8 +114,8 @@ struct vt_worst {
 /* The summary: written by the monitor at every tick, under its sequence number. */
 struct vt_summary {
 	_Alignas(128) _Atomic uint64_t sequence;
-	_Atomic uint32_t critical[VT_STATES + 1]; /* by state; the last is padding */
-	_Atomic uint32_t informative[VT_STATES + 1];
+	_Atomic uint32_t critical[VT_STATES]; /* by state */
+	_Atomic uint32_t informative[VT_STATES];
 	_Atomic uint32_t n_worst;
 	_Atomic uint32_t reserved;
 	struct vt_worst worst[VT_WORST];
@@ -210,6 +214,40 @@ struct vt_cold {
 	_Atomic uint32_t member;    /* index + 1 of the owner's record */
 	_Atomic uint32_t histogram; /* index + 1, of the kind its flags say */
 	_Atomic uint32_t group;
+	_Atomic uint32_t scope; /* index + 1 of its scopes, 0: never in any */
+	_Atomic uint32_t reserved;
+};
+
+/*
+ * A scope that a thread is in. The numbers share a line. It is filled in before its turn is odd, and
+ * not again before it was left, which changes the turn: a copy that has a word of the next use sees
+ * another turn, and one with the same odd turn before and after is whole.
+ */
+struct vt_frame {
+	_Alignas(32) _Atomic uint64_t turn; /* odd while it is open */
+	_Atomic uint64_t entered_ns;
+	_Atomic uint64_t paused_ns;           /* the paused total then, or less */
+	_Atomic uint64_t budget_ns;           /* 0: unbounded */
+	_Atomic uint64_t name[VT_NAME_WORDS]; /* as many as it has, up to its 0 */
+};
+
+/*
+ * The scopes of a heartbeat: written by its owner, innermost last, but for blamed. Whatever the moment
+ * its thread stops at, those below depth whose turn is odd are what it is in.
+ */
+struct vt_scopes {
+	_Alignas(64) _Atomic uint64_t shortest_ns; /* of all budgets there ever were */
+	_Atomic uint32_t depth;                    /* may be more than there are frames */
+	_Atomic uint32_t reserved;
+	_Atomic uint64_t blamed[VT_NAME_WORDS]; /* in its newest event; the monitor's */
+	struct vt_frame frames[VT_FRAMES];
+};
+
+/* What scopes of one name were left too late. */
+struct vt_scope_name {
+	_Atomic uint64_t name[VT_NAME_WORDS];
+	_Atomic uint64_t overruns;
+	_Atomic uint64_t overrun_ns;
 };
 
 /*
@@ -324,7 +362,8 @@ struct vt_shutdown_slot {
 
 _Static_assert(sizeof(struct vt_tick_line) == 128, "a tick line is two lines");
 _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
-_Static_assert(sizeof(struct vt_cold) == 72, "a cold part has 72 bytes");
+_Static_assert(sizeof(struct vt_cold) == 80, "a cold part has 80 bytes");
+_Static_assert(sizeof(struct vt_frame) == 96, "a frame has 96 bytes");
 _Static_assert(sizeof(struct vt_quitter_slot) == 152, "a quitter has 152 bytes");
 _Static_assert(sizeof(struct vt_member_slot) == 136, "a member has 136 bytes");
 

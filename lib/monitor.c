@@ -4,6 +4,7 @@
 
 #include "changes.h"
 #include "clock.h"
+#include "frames.h"
 
 #include <errno.h>
 #include <string.h>
@@ -170,10 +171,12 @@ static void look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 	/* Sequentially consistent with vt_slot_close(): see vt_slot_free(). */
 	uint32_t gen = atomic_load_explicit(&hot->gen, memory_order_seq_cst);
 	struct vt_verdict verdict;
+	uint64_t shortest_ns;
 	struct vt_sign sign;
 
 	if (!(gen & 1u))
 		return;
+	vt_frames_load(&registry->view, cold, tick, &sign.framed);
 	vt_sign_load(hot, cold, &sign);
 	if (sign.flags & VT_HB_CLOSED)
 		return;
@@ -186,6 +189,9 @@ static void look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 		g->critical[verdict.state]++;
 	if (sign.timeout_ns < g->shortest_ns)
 		g->shortest_ns = sign.timeout_ns;
+	shortest_ns = vt_frames_shortest(&registry->view, cold);
+	if (shortest_ns < g->shortest_ns)
+		g->shortest_ns = shortest_ns;
 	worst_insert(g, rank_of(&verdict), index, gen);
 }
 

@@ -7,6 +7,7 @@
 
 #include "heartbeat.h"
 
+#include "frames.h"
 #include "key.h"
 #include "task.h"
 
@@ -63,6 +64,9 @@ static int owner_take(vitals_heartbeat *heartbeat)
 	if (atomic_load_explicit(&cold->tid, memory_order_relaxed) &&
 	    !(flags & VT_HB_DEAD))
 		return -EBUSY;
+	/* What the thread before died in is over. */
+	if (heartbeat->scopes)
+		vt_frames_leave(heartbeat->scopes, 0);
 	vt_heartbeat_belong(heartbeat, vt_task_self(), 0);
 	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_release);
 	return 0;

@@ -40,6 +40,19 @@ static void line_end(struct vt_text *line)
 	line->at[line->length] = 0;
 }
 
+/* ", in fsync 250ms of 200ms" */
+static void scope_add(struct vt_text *line, const struct vitals_heartbeat_info *info)
+{
+	vt_text_add(line, ", in ");
+	vt_text_add(line, info->scope);
+	vt_text_add(line, " ");
+	vt_text_add_duration(line, info->scope_age_ns);
+	if (info->scope_budget_ns) {
+		vt_text_add(line, " of ");
+		vt_text_add_duration(line, info->scope_budget_ns);
+	}
+}
+
 static int print_heartbeats(vitals_snapshot *snapshot, int fd)
 {
 	struct vitals_heartbeat_info info;
@@ -61,6 +74,8 @@ static int print_heartbeats(vitals_snapshot *snapshot, int fd)
 		vt_text_add_duration(&line, info.timeout_ns);
 		vt_text_add(&line, ", pulses ");
 		vt_text_add_u64(&line, info.pulses);
+		if (info.scope_depth)
+			scope_add(&line, &info);
 		if (info.tid) {
 			vt_text_add(&line, ", tid ");
 			vt_text_add_u64(&line, info.tid);

@@ -40,6 +40,7 @@ enum vt_pool {
 	VT_POOL_MEMBER,
 	VT_POOL_CAUSE,
 	VT_POOL_SHUTDOWN,
+	VT_POOL_SCOPES,
 	VT_POOLS,
 };
 
@@ -54,7 +55,7 @@ struct vt_link {
 };
 
 /* Bytes of a private record; what it is, the room that owns it knows, and asserts that it fits. */
-#define VT_RECORD_HEARTBEAT 56u
+#define VT_RECORD_HEARTBEAT 64u
 #define VT_RECORD_QUITTER 64u
 #define VT_RECORD_MEMBER 160u
 

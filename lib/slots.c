@@ -32,6 +32,8 @@ static const struct {
 			    FIRST_FEW },
 	[VT_POOL_SHUTDOWN] = { VT_KIND_SHUTDOWN, VT_KINDS,
 			       sizeof(struct vt_shutdown_slot), 0, 0, FIRST_FEW },
+	[VT_POOL_SCOPES] = { VT_KIND_SCOPES, VT_KINDS, sizeof(struct vt_scopes), 0, 0,
+			     FIRST_FEW },
 };
 
 static size_t record_stride(enum vt_pool pool)

@@ -103,6 +103,61 @@ void vt_name_load(const _Atomic uint64_t *words, char *name)
 	name[NAME_BYTES - 1] = 0;
 }
 
+/* Where in a word its i-th byte in memory is. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BYTE_AT(i) (8 * (i))
+#else
+#define BYTE_AT(i) (56 - 8 * (i))
+#endif
+
+/* Good without a look at what is around it. */
+static bool byte_plain(unsigned char c)
+{
+	return (unsigned char)(c - 0x20) < 0x5f && c != '/' && c != '#';
+}
+
+unsigned vt_name_pack(const char *name, uint64_t *words)
+{
+	const unsigned char *s = (const unsigned char *)name;
+	unsigned n, i;
+
+	if (!name || !*name)
+		return 0;
+	for (n = 0; n < VT_NAME_WORDS; n++, s += 8) {
+		uint64_t word = 0;
+
+		for (i = 0; i < 8 && byte_plain(s[i]); i++)
+			word |= (uint64_t)s[i] << BYTE_AT(i);
+		words[n] = word;
+		if (i == 8)
+			continue;
+		if (!s[i])
+			return n + 1;
+		break;
+	}
+	if (!vt_name_good(name))
+		return 0;
+	memset(words, 0, NAME_BYTES);
+	memcpy(words, name, strlen(name));
+	return (unsigned)(strlen(name) / 8 + 1);
+}
+
+void vt_name_unpack(const _Atomic uint64_t *words, char *name)
+{
+	uint64_t copy[VT_NAME_WORDS] = { 0 }, word;
+	size_t i;
+
+	for (i = 0; i < VT_NAME_WORDS; i++) {
+		word = atomic_load_explicit(&words[i], memory_order_acquire);
+		copy[i] = word;
+		/* Has it a byte of 0? */
+		if ((word - 0x0101010101010101u) & ~word & 0x8080808080808080u)
+			break;
+	}
+	memcpy(name, copy, NAME_BYTES);
+	name[NAME_BYTES - 1] = 0;
+}
+
 bool vt_name_equals(const _Atomic uint64_t *words, const char *name)
 {
 	char mine[NAME_BYTES];

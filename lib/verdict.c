@@ -171,6 +171,72 @@ static uint64_t silence_of(const struct vt_verdict *verdict, const struct vt_tic
 		    tick->paused_ns - tick->started_paused_ns);
 }
 
+/*
+ * From when on time in a scope counts, and the paused total that goes with that. What its owner read
+ * when it entered may not yet have had a pause that was over by then: of the last one this knows.
+ */
+static uint64_t framed_began(const struct vt_framed *framed, const struct vt_tick *tick,
+			     uint64_t *ret_paused_ns)
+{
+	if (framed->entered_ns <= tick->started_ns) {
+		*ret_paused_ns = tick->started_paused_ns;
+		return tick->started_ns;
+	}
+	*ret_paused_ns = framed->paused_ns;
+	if (framed->entered_ns > tick->pause_from_ns)
+		*ret_paused_ns =
+			tick->paused_ns -
+			less(tick->pause_from_ns + tick->pause_ns, framed->entered_ns);
+	return framed->entered_ns;
+}
+
+uint64_t vt_framed_deadline(const struct vt_framed *framed, const struct vt_tick *tick)
+{
+	uint64_t paused_ns, began_ns = framed_began(framed, tick, &paused_ns);
+
+	return began_ns + framed->budget_ns - paused_ns;
+}
+
+uint64_t vt_framed_age(const struct vt_framed *framed, const struct vt_tick *tick,
+		       uint64_t until_ns)
+{
+	uint64_t paused_ns, began_ns = framed_began(framed, tick, &paused_ns);
+
+	return less(less(until_ns, began_ns), less(tick->paused_ns, paused_ns));
+}
+
+/* As much over its budget as stuck is over the timeout. */
+static bool framed_stuck(const struct vt_sign *sign, uint64_t age_ns)
+{
+	return (unsigned __int128)age_ns * sign->timeout_ns >
+	       (unsigned __int128)sign->framed.budget_ns * sign->stuck_ns;
+}
+
+/* Of one that is alive and in a scope. */
+static void judge_framed(const struct vt_sign *sign, const struct vt_tick *tick,
+			 uint64_t now_ns, uint64_t horizon_ns, struct vt_verdict *verdict)
+{
+	const struct vt_framed *framed = &sign->framed;
+	bool quiet = verdict->state == VITALS_SILENT || verdict->state == VITALS_STUCK;
+
+	if (!framed->budget_ns) {
+		verdict->state = VITALS_UNBOUNDED;
+		verdict->scope = framed->name;
+		return;
+	}
+	verdict->silence_ns = vt_framed_age(framed, tick, horizon_ns);
+	if (verdict->silence_ns <= framed->budget_ns ||
+	    /* After a pause everybody has a tick to leave before a new verdict falls. */
+	    (now_ns < tick->grace_ns && !quiet)) {
+		verdict->state = VITALS_HEALTHY;
+		return;
+	}
+	verdict->scope = framed->name;
+	if (now_ns >= tick->grace_ns)
+		verdict->state = framed_stuck(sign, verdict->silence_ns) ? VITALS_STUCK
+									 : VITALS_SILENT;
+}
+
 struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tick,
 			   uint64_t now_ns)
 {
@@ -184,10 +250,15 @@ struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tic
 
 	if (sign->flags & (VT_HB_CLOSED | VT_HB_DEAD)) {
 		verdict.state = sign->flags & VT_HB_CLOSED ? VITALS_CLOSED : VITALS_DEAD;
+		verdict.scope = sign->framed.depth ? sign->framed.name : NULL;
 		return verdict;
 	}
 	if (!tick->started_ns || vt_not_watched(tick, now_ns))
 		return verdict;
+	if (sign->framed.depth) {
+		judge_framed(sign, tick, now_ns, horizon_ns, &verdict);
+		return verdict;
+	}
 	if (kind == VT_BEAT_IDLE) {
 		verdict.state = VITALS_IDLE;
 		return verdict;
