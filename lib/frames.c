@@ -117,13 +117,12 @@ static uint32_t frames_decide(const struct vt_scopes *scopes, uint32_t n,
 	struct vt_framed framed = { 0 };
 	uint32_t i, least = 0;
 
-	for (i = 0; i < n; i++) {
-		if (!frame_load(&scopes->frames[i], &framed, false) ||
-		    (least && !sooner(&framed, ret, tick)))
-			continue;
-		*ret = framed;
-		least = i + 1;
-	}
+	/* One that was left takes those inside of it along: what is there now is newer. */
+	for (i = 0; i < n && frame_load(&scopes->frames[i], &framed, false); i++)
+		if (!least || sooner(&framed, ret, tick)) {
+			*ret = framed;
+			least = i + 1;
+		}
 	return least;
 }
 
