@@ -114,6 +114,8 @@ static void thread_write(struct vx_json *json, const struct vitals_thread_info *
 	vx_json_text(json, "name", row->name);
 	vx_json_text(json, "state", WORD(thread_states, row->state));
 	vx_json_members(json, row, thread_members, VX_LENGTH(thread_members));
+	if (row->scope[0])
+		vx_json_text(json, "scope", row->scope);
 	vx_json_end(json);
 }
 

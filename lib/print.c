@@ -123,7 +123,7 @@ static const char *state_word(uint32_t state)
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
 }
 
-/* "late: main/pool/worker-2 (thread 7, tid 1234, running, told 10.0s ago)" */
+/* "late: main/pool/worker-2 (thread 7, tid 1234, running in fsync, told 10.0s ago)" */
 static void thread_line(const struct vitals_thread_info *info, struct vt_text *line)
 {
 	vt_text_add(line, info->late        ? "late: "
@@ -142,6 +142,10 @@ static void thread_line(const struct vitals_thread_info *info, struct vt_text *l
 		vt_text_add(line, ", ");
 	}
 	vt_text_add(line, state_word(info->state));
+	if (info->scope[0]) {
+		vt_text_add(line, " in ");
+		vt_text_add(line, info->scope);
+	}
 	if (info->count > 1) {
 		vt_text_add(line, ", held ");
 		vt_text_add_u64(line, info->count);

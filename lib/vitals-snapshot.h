@@ -288,6 +288,7 @@ struct vitals_quitter_info {
  * @name: the shown name
  * @quitter_path: of the quitter
  * @path: of the thread
+ * @scope: the scope its heartbeat is judged by; empty: none
  */
 struct vitals_thread_info {
 	uint32_t size;
@@ -307,6 +308,7 @@ struct vitals_thread_info {
 	char name[VITALS_SHOWN_MAX];
 	char quitter_path[VITALS_PATH_MAX];
 	char path[VITALS_PATH_MAX];
+	char scope[VITALS_NAME_MAX];
 };
 
 /**

@@ -8,6 +8,7 @@
 #include "snapshot.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -377,6 +378,104 @@ START_TEST(who_ends_in_a_scope_died_in_it)
 	ck_assert_int_eq(vitals_heartbeat_enter(mine, "fsync", VITALS_S(10)), 1);
 	overruns_expect("fsync", 0, 0);
 	mine = vitals_heartbeat_unref(mine);
+}
+END_TEST
+
+static vitals_quitter *main_quitter;
+static _Atomic uint32_t inside;
+
+static int works(vitals_thread *self, void *arg)
+{
+	VITALS_SCOPE(vitals_thread_heartbeat(self), "fsync", VITALS_S(100));
+
+	(void)arg;
+	atomic_store(&inside, 1);
+	while (atomic_load(&inside))
+		usleep(1000);
+	return 0;
+}
+
+START_TEST(a_late_thread_is_listed_with_its_scope)
+{
+	vitals_snapshot *late = NULL;
+	char dir[TEMP_PATH_MAX], path[TEMP_PATH_MAX + 8], *text;
+	int fd;
+
+	ck_assert_int_eq(
+		vitals_quitter_new_main(registry, VITALS_S(5), NULL, &main_quitter), 0);
+	ck_assert_int_eq(vitals_thread_fork(main_quitter, "syncer", VITALS_S(100), works,
+					    NULL, NULL),
+			 0);
+	while (!atomic_load(&inside))
+		usleep(1000);
+	ck_assert_int_eq(vitals_quitter_send_quit(main_quitter, 0, NULL), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(main_quitter, VITALS_MS(1), &late),
+			 -ETIMEDOUT);
+	temp_dir_make(dir);
+	(void)snprintf(path, sizeof(path), "%s/late", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(vitals_snapshot_print(late, fd), 0);
+	(void)close(fd);
+	text = file_read(path, NULL);
+	ck_assert_msg(strstr(text, ", running in fsync, told ") != NULL, "%s", text);
+	free(text);
+	temp_dir_remove(dir);
+	late = vitals_snapshot_free(late);
+	atomic_store(&inside, 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(main_quitter, VITALS_S(30), NULL), 0);
+	main_quitter = vitals_quitter_free(main_quitter);
+}
+END_TEST
+
+/* With the monitor's thread and the clock: whenever it is, it is told. */
+START_TEST(a_running_monitor_tells_of_it_and_of_its_end)
+{
+	struct vitals_event event;
+	int depth;
+
+	teardown();
+	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
+	ck_assert_int_eq(
+		vitals_heartbeat_new(registry, "b", VITALS_S(100), NULL, &heartbeat), 0);
+	ck_assert_int_eq(vitals_heartbeat_own(heartbeat), 0);
+	ck_assert_int_eq(vitals_events_open(registry, heartbeat, &events), 0);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	VITALS_INIT(&event);
+	depth = vitals_heartbeat_enter(heartbeat, "fsync", VITALS_MS(5));
+	ck_assert_int_eq(depth, 1);
+	do
+		ck_assert_int_eq(vitals_events_next(events, VITALS_S(30), &event), 0);
+	while (event.to != VITALS_STUCK);
+	ck_assert_str_eq(event.scope, "fsync");
+	ck_assert_uint_gt(event.silence_ns, VITALS_MS(20));
+	vitals_heartbeat_leave(heartbeat, depth);
+	do
+		ck_assert_int_eq(vitals_events_next(events, VITALS_S(30), &event), 0);
+	while (event.to != VITALS_HEALTHY);
+	depth = vitals_heartbeat_enter(heartbeat, "compact", 0);
+	do
+		ck_assert_int_eq(vitals_events_next(events, VITALS_S(30), &event), 0);
+	while (event.to != VITALS_UNBOUNDED);
+	ck_assert_str_eq(event.scope, "compact");
+	vitals_heartbeat_leave(heartbeat, depth);
+}
+END_TEST
+
+/* The monitor is two ticks behind, and not for want of a thread: it will find a pause. */
+START_TEST(one_left_right_after_a_pause_is_not_blamed_for_it)
+{
+	struct vt_tick tick = { .at_ns = 1000000, .tick_ns = 1000 };
+	struct vt_frame frame = { 0 };
+
+	atomic_store(&frame.entered_ns, 999000);
+	atomic_store(&frame.budget_ns, 3000);
+	ck_assert_uint_eq(vt_frame_overrun(&frame, &tick, 1003000), 1000);
+	tick.flags = VT_TICK_RUNNING;
+	ck_assert_uint_eq(vt_frame_overrun(&frame, &tick, 1003000), 0);
+	/* What was too long before that is, all the same. */
+	atomic_store(&frame.entered_ns, 996900);
+	ck_assert_uint_eq(vt_frame_overrun(&frame, &tick, 1003000), 100);
+	ck_assert_uint_eq(vt_frame_overrun(&frame, &tick, 1002000), 2100);
 }
 END_TEST
 
@@ -1007,6 +1106,9 @@ int main(void)
 	tcase_add_test(tc, a_pause_before_a_scope_is_no_credit_for_it);
 	tcase_add_test(tc, what_is_deeper_than_32_is_counted_and_not_written);
 	tcase_add_test(tc, who_ends_in_a_scope_died_in_it);
+	tcase_add_test(tc, a_late_thread_is_listed_with_its_scope);
+	tcase_add_test(tc, a_running_monitor_tells_of_it_and_of_its_end);
+	tcase_add_test(tc, one_left_right_after_a_pause_is_not_blamed_for_it);
 	tcase_add_loop_test(tc, takes_names_and_budgets_as_documented, 0, COUNT(asks));
 	tcase_add_test(tc, a_name_is_as_long_as_it_is);
 	tcase_add_test(tc, a_shorter_budget_than_any_before_wakes_the_monitor);

@@ -637,6 +637,7 @@ text_expect(quitter.cause_text, sizeof(quitter.cause_text));
 EACH(thread, thread, 64)
 ck_assert_uint_le(thread.state, VITALS_THREAD_DEAD);
 text_expect(thread.path, sizeof(thread.path));
+text_expect(thread.scope, sizeof(thread.scope));
 text_expect(thread.quitter_path, sizeof(thread.quitter_path));
 }
 EACH(part, part, VT_PARTS)
