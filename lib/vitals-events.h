@@ -35,7 +35,8 @@ enum vitals_event_kind {
  * @at_ns: when it was seen, CLOCK_MONOTONIC
  * @real_ns: the same moment, CLOCK_REALTIME
  * @lasted_ns: how long @from had lasted; of a pause, its length
- * @silence_ns: the silence at that moment; at a recovery, the longest seen
+ * @silence_ns: the silence at that moment, in a scope the time in it; at a recovery, the longest
+ *              seen
  * @tid: of the thread, 0: none
  * @flags: as in vitals_heartbeat_options
  * @name: the shown name

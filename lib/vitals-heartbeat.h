@@ -179,7 +179,8 @@ int vitals_heartbeat_enter(vitals_heartbeat *heartbeat, const char *name,
  * @heartbeat: as entered
  * @depth: what vitals_heartbeat_enter() answered; 0, an errno, or one left already does nothing
  *
- * With it all scopes inside of it end. A beat: after the last scope the timeout begins anew.
+ * With it all scopes inside of it end. A beat: after the last scope the timeout begins anew. One
+ * that is too late looks its name up, and takes a lock the first time there is that name.
  *
  * Threads: the owner; not a signal handler.
  */
