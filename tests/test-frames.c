@@ -659,6 +659,23 @@ START_TEST(scopes_are_given_back_with_their_heartbeat)
 }
 END_TEST
 
+/* The slot was another's, who was blamed. */
+START_TEST(an_event_from_before_its_first_scope_blames_none)
+{
+	(void)enter("fsync", VITALS_MS(10));
+	pass(VITALS_MS(12));
+	newest_expect(VITALS_SILENT, "fsync");
+	heartbeat = vitals_heartbeat_unref(heartbeat);
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "b", T, NULL, now, &heartbeat), 0);
+	ck_assert_int_eq(vitals_heartbeat_own(heartbeat), 0);
+	(void)vt_heartbeat_pulse_at(heartbeat, now);
+	pass(VITALS_MS(1));
+	(void)enter("next", VITALS_S(1));
+	ck_assert_uint_eq(vt_view_used(&registry->view, VT_KIND_SCOPES), 1);
+	newest_expect(VITALS_HEALTHY, "");
+}
+END_TEST
+
 static void child_enters(void *arg)
 {
 	(void)arg;
@@ -1116,6 +1133,7 @@ int main(void)
 	tcase_add_test(tc, a_declared_scope_ends_with_its_block_by_every_way);
 	tcase_add_test(tc, past_256_names_all_are_other);
 	tcase_add_test(tc, scopes_are_given_back_with_their_heartbeat);
+	tcase_add_test(tc, an_event_from_before_its_first_scope_blames_none);
 	tcase_add_test(tc, a_forked_child_is_in_no_scope);
 	tcase_add_test(tc, a_million_operations_equal_the_model);
 	tcase_add_test(tc, what_is_read_while_it_changes_was_once_so);
