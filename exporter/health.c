@@ -50,9 +50,11 @@ static void head_write(const struct vx_look *look, struct vx_json *json)
 
 	vx_rows_key(json->out, "counts");
 	vx_json_begin(json);
-	for (i = 0; i < VITALS_CLOSED; i++)
-		vx_json_u64(json, vitals_state_name((int)i),
-			    (uint64_t)process->critical[i] + process->informative[i]);
+	for (i = 0; i < VITALS_STATES; i++)
+		if (i != VITALS_CLOSED)
+			vx_json_u64(json, vitals_state_name((int)i),
+				    (uint64_t)process->critical[i] +
+					    process->informative[i]);
 	vx_json_end(json);
 }
 
@@ -65,8 +67,8 @@ static void worst_write(const struct vx_look *look, struct vx_json *json, size_t
 	size_t before;
 	uint32_t i;
 
-	for (i = 0; i < VITALS_CLOSED; i++)
-		if (i != VITALS_HEALTHY && i != VITALS_IDLE)
+	for (i = 0; i < VITALS_STATES; i++)
+		if (i != VITALS_CLOSED && !VITALS_STATE_IS_GOOD(i))
 			bad += (uint64_t)process->critical[i] + process->informative[i];
 	vx_rows_key(out, "worst");
 	vx_buffer_string(out, "[");

@@ -223,6 +223,8 @@ int vx_prometheus_render(struct vx_prometheus *prometheus, const struct vx_look 
 	prometheus->dropped += vx_series_groups(look, &budget, table, &to);
 	vx_table_empty(table);
 	prometheus->dropped += vx_series_heartbeats(look, &budget, table, &to);
+	vx_table_empty(table);
+	prometheus->dropped += vx_series_scopes(look, &budget, table, &to);
 	shutdown_write(look, &to);
 	vx_table_empty(table);
 	prometheus->dropped += vx_series_quitters(look, &budget, table, &to);

@@ -74,6 +74,17 @@ static const char *const thread_states[] = { "not_started", "running", "returned
 /* A row of a newer library may hold a word that is not known here. */
 #define WORD(words, i) ((i) < VX_LENGTH(words) ? (words)[i] : "unknown")
 
+static void scope_write(struct vx_json *json, const struct vitals_heartbeat_info *row)
+{
+	vx_json_text(json, "scope", row->scope);
+	vx_json_u64(json, "scope_depth", row->scope_depth);
+	vx_json_seconds(json, "scope_age_seconds", row->scope_age_ns);
+	if (row->scope_budget_ns)
+		vx_json_seconds(json, "scope_budget_seconds", row->scope_budget_ns);
+	else
+		vx_json_null(json, "scope_budget_seconds");
+}
+
 static void quitter_write(const struct vx_look *look, struct vx_json *json,
 			  const struct vitals_quitter_info *row)
 {
@@ -103,6 +114,8 @@ static void thread_write(struct vx_json *json, const struct vitals_thread_info *
 	vx_json_text(json, "name", row->name);
 	vx_json_text(json, "state", WORD(thread_states, row->state));
 	vx_json_members(json, row, thread_members, VX_LENGTH(thread_members));
+	if (row->scope[0])
+		vx_json_text(json, "scope", row->scope);
 	vx_json_end(json);
 }
 
@@ -197,6 +210,8 @@ void vx_rows_heartbeat(struct vx_json *json, const struct vitals_heartbeat_info 
 	vx_json_text(json, "state", vitals_state_name((int)row->state));
 	vx_json_flag(json, "critical", !(row->flags & VITALS_INFORMATIVE));
 	vx_json_members(json, row, worst_members, VX_LENGTH(worst_members));
+	if (row->scope_depth)
+		scope_write(json, row);
 	if (whole)
 		vx_json_members(json, row, heartbeat_members,
 				VX_LENGTH(heartbeat_members));

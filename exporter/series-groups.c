@@ -8,9 +8,9 @@ static const struct vx_family heartbeats_by_state = { "vitals_heartbeats", "gaug
 
 static const struct vx_family group_families[] = {
 	{ "vitals_heartbeat_oldest_pulse_timestamp_seconds", "gauge",
-	  "The oldest last sign of life in the group; idle heartbeats do not count, and "
-	  "if "
-	  "that leaves none it is the time of the scrape.",
+	  "The oldest last sign of life in the group; idle and unbounded heartbeats do "
+	  "not "
+	  "count, and if that leaves none it is the time of the scrape.",
 	  VX_UNIT_SECONDS },
 	{ "vitals_heartbeat_group_pulses_total", "counter",
 	  "Intervals between pulses, closed heartbeats included.", VX_UNIT_NUMBER },
@@ -21,8 +21,12 @@ static const struct vx_family group_families[] = {
 	  VX_UNIT_NUMBER },
 };
 
-/* Columns of a group's row: one a state, then group_families. */
-#define GROUP_STATES ((unsigned)VITALS_CLOSED)
+/* Columns of a group's row: one a state a living one can be in, then group_families. */
+static const int states[] = { VITALS_STARTING, VITALS_HEALTHY, VITALS_IDLE,
+			      VITALS_SILENT,   VITALS_STUCK,   VITALS_DEAD,
+			      VITALS_UNBOUNDED };
+#define GROUP_STATES VX_LENGTH(states)
+static_assert(GROUP_STATES == VITALS_STATES - 1, "all but closed");
 static_assert(GROUP_STATES + VX_LENGTH(group_families) == VX_GROUP_SERIES,
 	      "in the budget");
 
@@ -53,7 +57,7 @@ static void groups_gather(const struct vx_look *look, uint64_t limit,
 		vx_buffer_label(&table->labels, group.name);
 		vx_table_add_done(table, row);
 		for (i = 0; i < GROUP_STATES; i++)
-			row->values[i] = group.states[i];
+			row->values[i] = group.states[states[i]];
 		row->values[i++] = vx_look_realtime(
 			look, group.oldest_beat_ns ? group.oldest_beat_ns
 						   : look->process.from_ns);
@@ -100,7 +104,7 @@ uint64_t vx_series_groups(const struct vx_look *look, const struct vx_budget *bu
 		for (i = 0; i < GROUP_STATES; i++)
 			vx_exposition_sample_with(to, &heartbeats_by_state,
 						  vx_table_labels(table, &table->rows[k]),
-						  "state", vitals_state_name((int)i),
+						  "state", vitals_state_name(states[i]),
 						  table->rows[k].values[i]);
 	vx_table_write(table, to, group_families, GROUP_STATES,
 		       VX_LENGTH(group_families));

@@ -42,7 +42,8 @@ static void heartbeat_add(const struct vx_look *look, struct vx_table *table,
 	*value++ = vx_look_realtime(look, heartbeat->beat_ns);
 	*value++ = heartbeat->timeout_ns;
 	*value++ = heartbeat->interval_ns;
-	*value++ = heartbeat->state < VITALS_SILENT;
+	*value++ = heartbeat->state < VITALS_SILENT ||
+		   heartbeat->state == VITALS_UNBOUNDED;
 	*value++ = heartbeat->pulses;
 	*value++ = heartbeat->missed;
 	*value++ = heartbeat->stalls;

@@ -17,8 +17,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 /*
  * Groups come first: rules and alerts rest on totals, and a total that appears late has
- * no 0 to start from. Then quitters, a quarter at most, then histograms, half of the rest
- * at most, then heartbeats: all of them, or only the worst.
+ * no 0 to start from. Then quitters and scopes, a quarter at most, then histograms, half of the
+ * rest at most, then heartbeats: all of them, or only the worst.
  */
 struct vx_budget vx_series_budget(const struct vx_look *look)
 {
@@ -31,6 +31,8 @@ struct vx_budget vx_series_budget(const struct vx_look *look)
 	rest -= budget.groups * VX_GROUP_SERIES;
 	budget.quitters = least(process->quitters, rest / 4 / VX_QUITTER_SERIES);
 	rest -= budget.quitters * VX_QUITTER_SERIES;
+	budget.scopes = least(process->scopes, rest / 4 / VX_SCOPE_SERIES);
+	rest -= budget.scopes * VX_SCOPE_SERIES;
 	budget.histograms = least(budget.groups, rest / 2 / VX_HISTOGRAM_SERIES);
 	rest -= budget.histograms * VX_HISTOGRAM_SERIES;
 
@@ -47,8 +49,10 @@ uint64_t vx_series_alive(const struct vx_look *look)
 	uint64_t n = 0;
 	unsigned i;
 
-	for (i = 0; i < VITALS_CLOSED; i++)
-		n += (uint64_t)look->process.critical[i] + look->process.informative[i];
+	for (i = 0; i < VITALS_STATES; i++)
+		if (i != VITALS_CLOSED)
+			n += (uint64_t)look->process.critical[i] +
+			     look->process.informative[i];
 	return n;
 }
 

@@ -13,7 +13,7 @@
 
 #include "exposition.h"
 
-#define VX_COLUMNS 10u
+#define VX_COLUMNS 11u
 
 struct vx_row {
 	size_t label_at;

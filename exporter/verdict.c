@@ -16,19 +16,36 @@ static bool look_is_watched(const struct vx_look *look)
 	return look->process.flags & (VITALS_PROCESS_WATCHED | VITALS_PROCESS_STOPPED);
 }
 
-/* "worker-2 is stuck, silent for 12.3 s, allowed 1 s" */
+static void allowed_describe(struct vx_buffer *out, uint64_t age_ns, uint64_t allowed_ns)
+{
+	short_seconds(out, age_ns);
+	vx_buffer_string(out, ", allowed ");
+	short_seconds(out, allowed_ns);
+}
+
+/* "worker-2 is stuck, silent for 12.3 s, allowed 1 s", or "... stuck in fsync for 12.3 s, ..." */
 static void heartbeat_describe(const struct vitals_heartbeat_info *heartbeat,
 			       struct vx_buffer *out)
 {
 	vx_buffer_text(out, heartbeat->name);
 	vx_buffer_string(out, " is ");
 	vx_buffer_string(out, vitals_state_name((int)heartbeat->state));
+	if (heartbeat->scope_depth) {
+		vx_buffer_string(out, " in ");
+		vx_buffer_text(out, heartbeat->scope);
+	}
+	/* The dead are in it for ever: how long they are gone says more. */
+	if (heartbeat->scope_budget_ns && heartbeat->state != VITALS_DEAD) {
+		vx_buffer_string(out, " for ");
+		allowed_describe(out, heartbeat->scope_age_ns,
+				 heartbeat->scope_budget_ns);
+		return;
+	}
 	vx_buffer_string(out,
 			 heartbeat->state == VITALS_SILENT ? " for " : ", silent for ");
-	short_seconds(out, heartbeat->silence_ns);
-	vx_buffer_string(out, ", allowed ");
-	short_seconds(out, heartbeat->state == VITALS_STARTING ? heartbeat->start_ns
-							       : heartbeat->timeout_ns);
+	allowed_describe(out, heartbeat->silence_ns,
+			 heartbeat->state == VITALS_STARTING ? heartbeat->start_ns
+							     : heartbeat->timeout_ns);
 }
 
 /* The worst that is critical, or just the worst. */
@@ -173,9 +190,11 @@ void vx_verdict_summary(const struct vx_look *look, struct vx_buffer *out)
 	uint64_t all = 0, bad = 0;
 	unsigned i;
 
-	for (i = 0; i < VITALS_CLOSED; i++) {
+	for (i = 0; i < VITALS_STATES; i++) {
+		if (i == VITALS_CLOSED)
+			continue;
 		all += (uint64_t)process->critical[i] + process->informative[i];
-		if (i != VITALS_HEALTHY && i != VITALS_IDLE)
+		if (!VITALS_STATE_IS_GOOD(i))
 			bad += (uint64_t)process->critical[i] + process->informative[i];
 	}
 	if (!look_is_watched(look)) {

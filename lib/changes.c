@@ -3,6 +3,7 @@
 #include "changes.h"
 
 #include "clock.h"
+#include "frames.h"
 #include "heartbeat.h"
 #include "wakefd.h"
 
@@ -207,7 +208,7 @@ static bool quiet(int state)
  * layout.h; partner of the row's copy.
  */
 static void change_store(vitals_registry *registry, uint32_t index,
-			 const struct vt_change *change)
+			 const struct vt_change *change, const char *scope)
 	VT_REQUIRES(registry->events_lock)
 {
 	struct vt_cold *cold = vt_slot(registry, VT_KIND_COLD, index);
@@ -223,6 +224,7 @@ static void change_store(vitals_registry *registry, uint32_t index,
 	if (atomic_load_explicit(&cold->marks, memory_order_relaxed) & VT_COLD_RARE)
 		atomic_store_explicit(&rare->silence_ns, change->silence_ns,
 				      memory_order_release);
+	vt_frames_blame(&registry->view, index, scope);
 	change_append(registry, index + 1);
 	atomic_store_explicit(&cold->sequence, sequence + 2, memory_order_release);
 }
@@ -289,7 +291,7 @@ bool vt_changes_note(vitals_registry *registry, uint32_t index,
 	if (!changes_lock(registry))
 		return false;
 	change_follow(registry, index, verdict, tick, &change);
-	change_store(registry, index, &change);
+	change_store(registry, index, &change, verdict->scope);
 	vt_unlock(&registry->events_lock);
 	changes_wake(registry);
 	return true;

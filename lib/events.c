@@ -237,6 +237,11 @@ int vitals_event_text(const struct vitals_event *event, char *buffer, size_t siz
 	vt_text_add(&text, event->name);
 	vt_text_add(&text, " is ");
 	vt_text_add(&text, vitals_state_name(event->to));
+	if (event->scope[0]) {
+		vt_text_add(&text,
+			    event->to == VITALS_UNBOUNDED ? " because of " : " in ");
+		vt_text_add(&text, event->scope);
+	}
 	if (event->to == VITALS_SILENT || event->to == VITALS_STUCK) {
 		vt_text_add(&text, " for ");
 		vt_text_add_duration(&text, event->silence_ns);

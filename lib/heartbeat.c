@@ -3,6 +3,7 @@
 #include "heartbeat.h"
 
 #include "clock.h"
+#include "frames.h"
 #include "group.h"
 #include "histogram.h"
 #include "names.h"
@@ -22,9 +23,14 @@ _Static_assert(sizeof(struct vitals_heartbeat) <= VT_RECORD_HEARTBEAT, "fits its
 _Static_assert(sizeof(struct vt_heartbeat_seldom) <= VT_SELDOM_HEARTBEAT, "fits beside");
 _Static_assert(offsetof(struct vt_hot, beat) == 0, "a head's beat is its hot part");
 
+bool vt_heartbeat_time_good(uint64_t ns)
+{
+	return ns >= TIMEOUT_MIN && ns <= TIMEOUT_MAX;
+}
+
 static int options_check(uint64_t timeout_ns, struct vitals_heartbeat_options *o)
 {
-	if (timeout_ns < TIMEOUT_MIN || timeout_ns > TIMEOUT_MAX || (o->flags & ~FLAGS))
+	if (!vt_heartbeat_time_good(timeout_ns) || (o->flags & ~FLAGS))
 		return -EINVAL;
 	if (!o->interval_ns)
 		o->interval_ns = timeout_ns / 2;
@@ -41,7 +47,7 @@ static int options_check(uint64_t timeout_ns, struct vitals_heartbeat_options *o
 	return 0;
 }
 
-static uint64_t scaled(const vitals_registry *registry, uint64_t ns)
+uint64_t vt_heartbeat_scaled(const vitals_registry *registry, uint64_t ns)
 {
 	uint32_t scale = atomic_load_explicit(&registry->root->timeout_scale,
 					      memory_order_relaxed);
@@ -61,9 +67,9 @@ static void hot_fill(vitals_registry *registry, struct vt_hot *hot, const char *
 	SET(pulse, 0);
 	SET(flags, o->flags | group << VT_HB_GROUP_SHIFT);
 	SET(id, vt_registry_id(registry));
-	SET(timeout_ns, scaled(registry, timeout_ns));
-	SET(stuck_ns, scaled(registry, o->stuck_ns));
-	SET(start_ns, scaled(registry, o->start_ns));
+	SET(timeout_ns, vt_heartbeat_scaled(registry, timeout_ns));
+	SET(stuck_ns, vt_heartbeat_scaled(registry, o->stuck_ns));
+	SET(start_ns, vt_heartbeat_scaled(registry, o->start_ns));
 	SET(interval_ns, o->interval_ns);
 #undef SET
 	vt_name_store(hot->name, name);
@@ -175,8 +181,7 @@ fail:
 	return r;
 }
 
-/* Does the monitor look too seldom for a new one, or may the turn under way have missed it? */
-static bool needs_look(vitals_registry *registry, uint64_t timeout_ns)
+bool vt_heartbeat_needs_look(vitals_registry *registry, uint64_t timeout_ns)
 {
 	/*
 	 * A read that is a write: a turn that begins after it sees the slot, and after one that was
@@ -217,7 +222,8 @@ int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t ti
 	vt_lock(&registry->lock);
 	r = heartbeat_new_locked(registry, name, timeout_ns, &o, now_ns, ret);
 	vt_unlock(&registry->lock);
-	if (r == 0 && needs_look(registry, scaled(registry, timeout_ns)))
+	if (r == 0 &&
+	    vt_heartbeat_needs_look(registry, vt_heartbeat_scaled(registry, timeout_ns)))
 		vt_registry_wake(registry);
 	return r;
 }
@@ -264,6 +270,16 @@ void vitals_heartbeat_close(vitals_heartbeat *heartbeat)
 	vt_unlock(&registry->lock);
 }
 
+static void scopes_free(vitals_heartbeat *heartbeat, vitals_registry *registry)
+	VT_REQUIRES(registry->lock)
+{
+	uint32_t scopes = atomic_load_explicit(&vt_heartbeat_rare(heartbeat)->scopes,
+					       memory_order_relaxed);
+
+	vt_heartbeat_seldom(heartbeat)->scopes = NULL;
+	vt_slot_free(registry, VT_POOL_SCOPES, scopes - 1);
+}
+
 /* The last holder has gone: what is left of it goes too. */
 static void heartbeat_end(vitals_heartbeat *heartbeat)
 {
@@ -278,6 +294,8 @@ static void heartbeat_end(vitals_heartbeat *heartbeat)
 	histogram = atomic_load_explicit(&vt_heartbeat_cold(heartbeat)->histogram,
 					 memory_order_relaxed);
 	vt_slot_close(&hot->gen);
+	if (flags & VT_HB_SCOPES)
+		scopes_free(heartbeat, registry);
 	if (histogram)
 		vt_slot_free(registry, histogram_pool(flags), histogram - 1);
 	vt_slot_free(registry, VT_POOL_HEARTBEAT, vt_heartbeat_index(heartbeat));
@@ -338,6 +356,7 @@ bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint
 	group = vt_slot(registry, VT_KIND_GROUP, VT_HB_GROUP(flags));
 	if (group)
 		vt_name_load(group->name, event->group);
+	vt_frames_blamed(&registry->view, index, event->scope);
 	/* One that has been closed since is still itself until its slot is taken again. */
 	gen |= 1u;
 	now = atomic_load_explicit(&hot->gen, memory_order_acquire);

@@ -32,6 +32,7 @@ struct vitals_heartbeat {
 /* What few heartbeats need; zero at first. */
 struct vt_heartbeat_seldom {
 	vitals_heartbeat *owned_next; /* the owning thread's list, which keeps the slot */
+	struct vt_scopes *scopes;     /* NULL: never in any; its owner's */
 	_Atomic int due_fd;           /* + 1; 0: none */
 };
 
@@ -120,6 +121,18 @@ int vt_heartbeat_new_at(vitals_registry *registry, const char *name, uint64_t ti
 			const struct vitals_heartbeat_options *options, uint64_t now_ns,
 			vitals_heartbeat **ret);
 
+/* A timeout, or a budget, that a caller may ask for; and what VITALS_TIMEOUT_SCALE makes of it. */
+bool vt_heartbeat_time_good(uint64_t ns);
+uint64_t vt_heartbeat_scaled(const vitals_registry *registry, uint64_t ns);
+
+/* Does the monitor look too seldom for a new timeout, or may the turn under way have missed it? */
+bool vt_heartbeat_needs_look(vitals_registry *registry, uint64_t timeout_ns);
+
+/* @paused_ns: the paused total as read before the clock. */
+int vt_heartbeat_enter_at(vitals_heartbeat *heartbeat, const char *name,
+			  uint64_t budget_ns, uint64_t paused_ns, uint64_t now_ns);
+void vt_heartbeat_leave_at(vitals_heartbeat *heartbeat, int depth, uint64_t now_ns);
+
 int vt_heartbeat_pulse_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
 int vt_heartbeat_idle_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
 int vt_heartbeat_due_at(vitals_heartbeat *heartbeat, uint64_t now_ns);
@@ -146,7 +159,7 @@ bool vt_heartbeat_bury(const struct vt_view *view, struct vt_hot *hot,
 		       const struct vt_cold *cold);
 
 /*
- * The who of an event: id, thread, tid, flags, name and group of the heartbeat at @index.
+ * The who of an event: id, thread, tid, flags, name, group and scope of the heartbeat at @index.
  * Return: false if it is not the one with @gen any more.
  */
 bool vt_heartbeat_describe(const vitals_registry *registry, uint32_t index, uint32_t gen,

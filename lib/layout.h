@@ -22,13 +22,15 @@
 #define VT_LAYOUT_VERSION 1u
 
 #define VT_NAME_WORDS 8
-#define VT_STATES 7
+#define VT_STATES 8
 #define VT_STAGES 3
 #define VT_GROUPS 256
 #define VT_PARTS 32
 #define VT_WORST 100
 #define VT_COARSE 34
 #define VT_FINE 130
+#define VT_FRAMES 32
+#define VT_SCOPE_NAMES 257 /* the last is for all the rest */
 
 enum vt_kind {
 	VT_KIND_ROOT,
@@ -44,6 +46,8 @@ enum vt_kind {
 	VT_KIND_SHUTDOWN,
 	VT_KIND_CHECK, /* kept free for the service's own checks */
 	VT_KIND_RARE,  /* of the same heartbeat: what most never need; same index */
+	VT_KIND_SCOPES,
+	VT_KIND_SCOPE_NAME,
 	VT_KINDS,
 };
 
@@ -114,8 +118,8 @@ struct vt_worst {
 /* The summary: written by the monitor at every tick, under its sequence number. */
 struct vt_summary {
 	_Alignas(128) _Atomic uint64_t sequence;
-	_Atomic uint32_t critical[VT_STATES + 1]; /* by state; the last is padding */
-	_Atomic uint32_t informative[VT_STATES + 1];
+	_Atomic uint32_t critical[VT_STATES]; /* by state */
+	_Atomic uint32_t informative[VT_STATES];
 	_Atomic uint32_t n_worst;
 	_Atomic uint32_t reserved;
 	struct vt_worst worst[VT_WORST];
@@ -193,6 +197,7 @@ struct vt_part_slot {
 #define VT_HB_PUBLIC 0xffu
 #define VT_HB_CLOSED 0x100u
 #define VT_HB_DEAD 0x200u
+#define VT_HB_SCOPES 0x1000u /* it was in some scope once */
 /* In the sum of its group's round, by whether the round is odd: see sums.h. */
 #define VT_HB_SUMMED 0xc00u
 #define VT_HB_SUMMED_IN(round) ((round)&1u ? 0x400u : 0x800u)
@@ -253,7 +258,39 @@ struct vt_rare {
 	_Atomic uint64_t worst_ns;   /* the longest silence in it, so far */
 	_Atomic uint64_t silence_ns; /* the silence at the newest event */
 	_Atomic uint32_t stalls;
+	_Atomic uint32_t scopes; /* index + 1 of its scopes, where its flags say that it has some */
+};
+
+/*
+ * A scope that a thread is in. The numbers share a line. It is filled in before its turn is odd, and
+ * not again before it was left, which changes the turn: a copy that has a word of the next use sees
+ * another turn, and one with the same odd turn before and after is whole.
+ */
+struct vt_frame {
+	_Alignas(32) _Atomic uint64_t turn; /* odd while it is open */
+	_Atomic uint64_t entered_ns;
+	_Atomic uint64_t paused_ns;           /* the paused total then, or less */
+	_Atomic uint64_t budget_ns;           /* 0: unbounded */
+	_Atomic uint64_t name[VT_NAME_WORDS]; /* as many as it has, up to its 0 */
+};
+
+/*
+ * The scopes of a heartbeat: written by its owner, innermost last, but for blamed. Whatever the moment
+ * its thread stops at, those below depth whose turn is odd are what it is in.
+ */
+struct vt_scopes {
+	_Alignas(64) _Atomic uint64_t shortest_ns; /* of all budgets there ever were */
+	_Atomic uint32_t depth;                    /* may be more than there are frames */
 	_Atomic uint32_t reserved;
+	_Atomic uint64_t blamed[VT_NAME_WORDS]; /* in its newest event; the monitor's */
+	struct vt_frame frames[VT_FRAMES];
+};
+
+/* What scopes of one name were left too late. */
+struct vt_scope_name {
+	_Atomic uint64_t name[VT_NAME_WORDS];
+	_Atomic uint64_t overruns;
+	_Atomic uint64_t overrun_ns;
 };
 
 /*
@@ -369,6 +406,7 @@ struct vt_shutdown_slot {
 _Static_assert(sizeof(struct vt_tick_line) == 256, "a tick line is alone on its lines");
 _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
 _Static_assert(sizeof(struct vt_cold) == 64, "a cold part is a line");
+_Static_assert(sizeof(struct vt_frame) == 96, "a frame has 96 bytes");
 _Static_assert(sizeof(struct vt_quitter_slot) == 152, "a quitter has 152 bytes");
 _Static_assert(sizeof(struct vt_member_slot) == 136, "a member has 136 bytes");
 

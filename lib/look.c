@@ -3,6 +3,7 @@
 #include "look.h"
 
 #include "changes.h"
+#include "frames.h"
 #include "inbox.h"
 
 #include <string.h>
@@ -27,6 +28,7 @@ struct looked {
 	struct vt_sign sign;
 	uint64_t seen; /* what the sign's seen was before this look, … */
 	uint64_t seen_paused_ns;
+	uint64_t shortest_ns; /* that it may be silent, in whatever scope */
 	struct vt_verdict verdict;
 };
 
@@ -95,7 +97,8 @@ static void worst_note(struct vt_looks *looks, uint32_t index, uint32_t gen,
 
 static bool bad(uint32_t state)
 {
-	return state != VITALS_HEALTHY && state != VITALS_IDLE && state != VITALS_CLOSED;
+	return state == VITALS_STARTING || state == VITALS_SILENT ||
+	       state == VITALS_STUCK || state == VITALS_DEAD;
 }
 
 static struct vt_group_slot *group_counted(const struct looked *at)
@@ -259,7 +262,7 @@ static void sign_see(struct vt_looks *looks, struct looked *at,
  */
 static uint64_t look_within(const struct looked *at)
 {
-	uint64_t ns = at->sign.timeout_ns + 1;
+	uint64_t ns = at->shortest_ns + 1;
 
 	if (!bad(at->verdict.state))
 		return ns;
@@ -314,6 +317,7 @@ static void look(vitals_registry *registry, uint32_t index, const struct vt_tick
 		adopt(looks, &at);
 		in_passing = false;
 	}
+	vt_frames_load(&registry->view, index, tick, &at.sign.framed);
 	vt_sign_load(at.hot, at.cold, &at.sign);
 	if (!(at.gen & 1u) || at.sign.flags & VT_HB_CLOSED) {
 		uncount(looks, &at);
@@ -321,6 +325,9 @@ static void look(vitals_registry *registry, uint32_t index, const struct vt_tick
 	}
 	if (!(KNOWN(at.cold, marks) & VT_COLD_COUNTED))
 		return;
+	at.shortest_ns = vt_frames_shortest(&registry->view, index);
+	if (at.sign.timeout_ns < at.shortest_ns)
+		at.shortest_ns = at.sign.timeout_ns;
 	sign_see(looks, &at, tick);
 	at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
 	if (bury_due(&at, tick) && vt_heartbeat_bury(&registry->view, at.hot, at.cold)) {
@@ -331,10 +338,10 @@ static void look(vitals_registry *registry, uint32_t index, const struct vt_tick
 	told = vt_changes_note(registry, index, &at.verdict, tick);
 	if (!in_passing || !told || bad(at.verdict.state))
 		look_again(looks, &at, told);
-	if (at.sign.timeout_ns < looks->shortest_ns)
-		looks->shortest_ns = at.sign.timeout_ns;
-	if (at.sign.timeout_ns < looks->round_shortest_ns)
-		looks->round_shortest_ns = at.sign.timeout_ns;
+	if (at.shortest_ns < looks->shortest_ns)
+		looks->shortest_ns = at.shortest_ns;
+	if (at.shortest_ns < looks->round_shortest_ns)
+		looks->round_shortest_ns = at.shortest_ns;
 }
 
 void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,

@@ -7,6 +7,7 @@
 
 #include "heartbeat.h"
 
+#include "frames.h"
 #include "key.h"
 #include "task.h"
 
@@ -147,6 +148,9 @@ static int owner_take(vitals_heartbeat *heartbeat)
 	if (owner && !(flags & VT_HB_DEAD) &&
 	    (!tid || tid == self || vt_task_exists(tid)))
 		return -EBUSY;
+	/* What the thread before died in is over. */
+	if (vt_heartbeat_seldom(heartbeat)->scopes)
+		vt_frames_leave(vt_heartbeat_seldom(heartbeat)->scopes, 0);
 	vt_heartbeat_belong(heartbeat, self, 0);
 	/* Sequentially consistent: see vt_heartbeat_bury(). */
 	atomic_fetch_and_explicit(&hot->flags, ~VT_HB_DEAD, memory_order_seq_cst);

@@ -40,6 +40,19 @@ static void line_end(struct vt_text *line)
 	line->at[line->length] = 0;
 }
 
+/* ", in fsync 250ms of 200ms" */
+static void scope_add(struct vt_text *line, const struct vitals_heartbeat_info *info)
+{
+	vt_text_add(line, ", in ");
+	vt_text_add(line, info->scope);
+	vt_text_add(line, " ");
+	vt_text_add_duration(line, info->scope_age_ns);
+	if (info->scope_budget_ns) {
+		vt_text_add(line, " of ");
+		vt_text_add_duration(line, info->scope_budget_ns);
+	}
+}
+
 static int print_heartbeats(vitals_snapshot *snapshot, int fd)
 {
 	struct vitals_heartbeat_info info;
@@ -61,6 +74,8 @@ static int print_heartbeats(vitals_snapshot *snapshot, int fd)
 		vt_text_add_duration(&line, info.timeout_ns);
 		vt_text_add(&line, ", pulses ");
 		vt_text_add_u64(&line, info.pulses);
+		if (info.scope_depth)
+			scope_add(&line, &info);
 		if (info.tid) {
 			vt_text_add(&line, ", tid ");
 			vt_text_add_u64(&line, info.tid);
@@ -108,7 +123,7 @@ static const char *state_word(uint32_t state)
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
 }
 
-/* "late: main/pool/worker-2 (thread 7, tid 1234, running, told 10.0s ago)" */
+/* "late: main/pool/worker-2 (thread 7, tid 1234, running in fsync, told 10.0s ago)" */
 static void thread_line(const struct vitals_thread_info *info, struct vt_text *line)
 {
 	vt_text_add(line, info->late        ? "late: "
@@ -127,6 +142,10 @@ static void thread_line(const struct vitals_thread_info *info, struct vt_text *l
 		vt_text_add(line, ", ");
 	}
 	vt_text_add(line, state_word(info->state));
+	if (info->scope[0]) {
+		vt_text_add(line, " in ");
+		vt_text_add(line, info->scope);
+	}
 	if (info->count > 1) {
 		vt_text_add(line, ", held ");
 		vt_text_add_u64(line, info->count);

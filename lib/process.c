@@ -16,8 +16,8 @@ const char *vitals_version(void)
 
 int vitals_has(const char *feature)
 {
-	static const char *const features[] = { "heartbeat", "quitter", "thread",
-						"events", "snapshot" };
+	static const char *const features[] = { "heartbeat", "quitter",  "thread",
+						"events",    "snapshot", "scope" };
 	size_t i;
 
 	if (!feature)
@@ -33,7 +33,8 @@ int vitals_has(const char *feature)
 const char *vitals_state_name(int state)
 {
 	static const char *const names[VITALS_STATES] = {
-		"starting", "healthy", "idle", "silent", "stuck", "dead", "closed",
+		"starting", "healthy", "idle",   "silent",
+		"stuck",    "dead",    "closed", "unbounded",
 	};
 
 	return state >= 0 && state < VITALS_STATES ? names[state] : "unknown";

@@ -40,6 +40,7 @@ enum vt_pool {
 	VT_POOL_MEMBER,
 	VT_POOL_CAUSE,
 	VT_POOL_SHUTDOWN,
+	VT_POOL_SCOPES,
 	VT_POOLS,
 };
 
@@ -67,7 +68,7 @@ struct vt_span_head {
 #define VT_RECORD_QUITTER 64u
 #define VT_RECORD_MEMBER 160u
 /* And of what few need: pages not written to take no memory. */
-#define VT_SELDOM_HEARTBEAT 16u
+#define VT_SELDOM_HEARTBEAT 24u
 
 struct vt_pool_state {
 	struct vt_span_head *spans[VT_SPANS];

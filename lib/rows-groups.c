@@ -76,7 +76,7 @@ static void group_add(const struct vt_view *view, uint32_t index,
 	unsigned i;
 
 	row->info.states[member->state]++;
-	if (member->state != VITALS_IDLE &&
+	if (member->state != VITALS_IDLE && member->state != VITALS_UNBOUNDED &&
 	    (!row->info.oldest_beat_ns || member->beat_ns < row->info.oldest_beat_ns))
 		row->info.oldest_beat_ns = member->beat_ns;
 	/* One that was closed since is folded: then the walk is done again. */

@@ -6,6 +6,7 @@
 
 #include "rows.h"
 
+#include "frames.h"
 #include "text.h"
 
 #include <string.h>
@@ -140,6 +141,23 @@ bool vt_row_quitter(const struct vt_view *view, uint32_t index,
 	return false;
 }
 
+/* Its heartbeat's, while it is a heartbeat. */
+static void thread_scope(const struct vt_view *view, const struct vt_moment *moment,
+			 uint32_t index, struct vitals_thread_info *info)
+{
+	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
+	struct vt_framed framed;
+
+	if (!hot)
+		return;
+	info->heartbeat_id = LOAD(hot, id);
+	if (LOAD(hot, flags) & VT_HB_CLOSED)
+		return;
+	vt_frames_load(view, index, &moment->tick, &framed);
+	if (framed.depth)
+		memcpy(info->scope, framed.name, sizeof(info->scope));
+}
+
 static void thread_copy(const struct vt_view *view, const struct vt_moment *moment,
 			const struct vt_member_slot *slot,
 			struct vitals_thread_info *info)
@@ -147,7 +165,6 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	uint32_t flags = LOAD(slot, flags), in = LOAD(slot, quitter),
 		 has = LOAD(slot, heartbeat);
 	const struct vt_quitter_slot *quitter;
-	const struct vt_hot *hot;
 	uint64_t told = LOAD(slot, told_ns);
 
 	memset(info, 0, sizeof(*info));
@@ -172,8 +189,8 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 		(void)quitter_path(view, in - 1, info->quitter_path);
 	}
 	info->told_ns = told && moment->now_ns > told ? moment->now_ns - told : 0;
-	hot = has ? vt_view_slot(view, VT_KIND_HOT, has - 1) : NULL;
-	info->heartbeat_id = hot ? LOAD(hot, id) : 0;
+	if (has)
+		thread_scope(view, moment, has - 1, info);
 	vt_shown_load(info->name, slot->name, LOAD(slot, number));
 	memcpy(info->path, info->quitter_path, sizeof(info->path));
 	vt_path_append(info->path, sizeof(info->path), info->name);

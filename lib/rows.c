@@ -2,6 +2,7 @@
 
 #include "rows.h"
 
+#include "frames.h"
 #include "histogram.h"
 #include "text.h"
 
@@ -83,6 +84,18 @@ static void heartbeat_memory(const struct vt_view *view, uint32_t index,
 	info->stalled_ns = LOAD(rare, stalled_ns);
 }
 
+static void heartbeat_scope(const struct vt_framed *framed, uint64_t now_ns,
+			    struct vitals_heartbeat_info *info)
+{
+	if (!framed->depth)
+		return;
+	info->scope_depth = framed->depth;
+	info->scope_budget_ns = framed->budget_ns;
+	info->scope_age_ns = now_ns > framed->entered_ns ? now_ns - framed->entered_ns
+							 : 0;
+	memcpy(info->scope, framed->name, sizeof(info->scope));
+}
+
 static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *moment,
 			   uint32_t index, const struct vt_hot *hot,
 			   const struct vt_cold *cold, struct vitals_heartbeat_info *info)
@@ -93,6 +106,7 @@ static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *m
 
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
+	vt_frames_load(view, index, &moment->tick, &sign.framed);
 	vt_sign_load(hot, cold, &sign);
 	verdict = vt_judge(&sign, &moment->tick, moment->now_ns);
 	info->state = verdict.state;
@@ -108,6 +122,7 @@ static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *m
 	heartbeat_memory(view, index, hot, cold, info);
 	info->group = VT_HB_GROUP(sign.flags);
 	vt_owner_load(view, cold, &info->tid, &info->thread_id);
+	heartbeat_scope(&sign.framed, moment->now_ns, info);
 	heartbeat_intervals(view, hot, cold, info);
 	vt_shown_load(info->name, hot->name, LOAD(cold, number));
 	group = vt_view_slot(view, VT_KIND_GROUP, info->group);
@@ -173,6 +188,21 @@ bool vt_row_part(const struct vt_view *view, uint32_t index,
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
 	info->ready = LOAD(slot, ready);
+	vt_name_load(slot->name, info->name);
+	return true;
+}
+
+bool vt_row_scope(const struct vt_view *view, uint32_t index,
+		  struct vitals_scope_info *info)
+{
+	const struct vt_scope_name *slot = vt_view_slot(view, VT_KIND_SCOPE_NAME, index);
+
+	if (!slot || index >= vt_view_used(view, VT_KIND_SCOPE_NAME))
+		return false;
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	info->overruns = LOAD(slot, overruns);
+	info->overrun_ns = LOAD(slot, overrun_ns);
 	vt_name_load(slot->name, info->name);
 	return true;
 }
@@ -258,6 +288,7 @@ void vt_row_process(const struct vt_view *view, const struct vt_moment *moment,
 	info->timeout_scale = LOAD(root, timeout_scale);
 	info->changes = LOAD(root, changes);
 	info->groups = vt_view_used(view, VT_KIND_GROUP);
+	info->scopes = vt_view_used(view, VT_KIND_SCOPE_NAME);
 	info->flags =
 		process_flags(LOAD(root, flags), &moment->tick, info->not_watched_ns);
 

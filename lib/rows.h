@@ -39,6 +39,9 @@ bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment,
 bool vt_row_part(const struct vt_view *view, uint32_t index,
 		 struct vitals_part_info *info);
 
+bool vt_row_scope(const struct vt_view *view, uint32_t index,
+		  struct vitals_scope_info *info);
+
 /* The process row, but for from_ns and to_ns. */
 void vt_row_process(const struct vt_view *view, const struct vt_moment *moment,
 		    struct vitals_process_info *info);

@@ -55,6 +55,10 @@ static const struct {
 			       0,
 			       0,
 			       FIRST_FEW },
+	[VT_POOL_SCOPES] = { { { VT_KIND_SCOPES, sizeof(struct vt_scopes) } },
+			     0,
+			     0,
+			     FIRST_FEW },
 };
 
 static enum vt_kind kind_of(enum vt_pool pool)

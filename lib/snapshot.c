@@ -165,7 +165,7 @@ int vitals_snapshot_process(vitals_snapshot *snapshot, struct vitals_process_inf
 /* Is it well again since the monitor made its list of the worst? */
 static bool well(const struct vitals_heartbeat_info *row)
 {
-	return row->state == VITALS_HEALTHY || row->state == VITALS_IDLE;
+	return VITALS_STATE_IS_GOOD(row->state);
 }
 
 /* Looks the @at-th heartbeat of an index up; those that do not belong in it are dropped. */
@@ -274,6 +274,18 @@ int vitals_snapshot_part(vitals_snapshot *snapshot, uint32_t index,
 	if (!record_good(snapshot, info))
 		return -EINVAL;
 	if (!vt_row_part(snapshot->view, index, &row))
+		return -ENOENT;
+	return vt_record_store(info, &row, sizeof(row));
+}
+
+int vitals_snapshot_scope(vitals_snapshot *snapshot, uint32_t index,
+			  struct vitals_scope_info *info)
+{
+	struct vitals_scope_info row;
+
+	if (!record_good(snapshot, info))
+		return -EINVAL;
+	if (!vt_row_scope(snapshot->view, index, &row))
 		return -ENOENT;
 	return vt_record_store(info, &row, sizeof(row));
 }

@@ -103,6 +103,93 @@ void vt_name_load(const _Atomic uint64_t *words, char *name)
 	name[NAME_BYTES - 1] = 0;
 }
 
+/* Where in a word its i-th byte in memory is; its last n bytes in front, and 0 behind them. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define BYTE_AT(i) (8 * (i))
+#define KEEP_LAST(word, n) ((word) >> (64 - 8 * (n)))
+#else
+#define BYTE_AT(i) (56 - 8 * (i))
+#define KEEP_LAST(word, n) ((word) << (64 - 8 * (n)))
+#endif
+
+/* Good without a look at what is around it. */
+static bool byte_plain(unsigned char c)
+{
+	return (unsigned char)(c - 0x20) < 0x5f && c != '/' && c != '#';
+}
+
+#define BYTES(c) (0x0101010101010101u * (c))
+#define ANY_0(word) (((word)-BYTES(1)) & ~(word)&BYTES(0x80))
+
+/* As byte_plain() of eight; a 0 is none. */
+static bool word_plain(uint64_t word)
+{
+	return !((word & BYTES(0x80)) | ((word - BYTES(0x20)) & ~word & BYTES(0x80)) |
+		 ANY_0(word ^ BYTES('/')) | ANY_0(word ^ BYTES('#')) |
+		 ANY_0(word ^ BYTES(0x7f)));
+}
+
+/* What is no plain ASCII, or no name. */
+static unsigned name_pack_slowly(const char *name, uint64_t *words)
+{
+	if (!vt_name_good(name))
+		return 0;
+	memset(words, 0, NAME_BYTES);
+	memcpy(words, name, strlen(name));
+	return (unsigned)(strlen(name) / 8 + 1);
+}
+
+/* From the second word on: of a longer name, a word at a time. */
+static unsigned name_pack_rest(const char *name, uint64_t *words)
+{
+	size_t length = 8 + strnlen(name + 8, NAME_BYTES - 8), i;
+	uint64_t word;
+
+	for (i = 1; i < length / 8; i++) {
+		memcpy(&words[i], name + 8 * i, 8);
+		if (!word_plain(words[i]))
+			return name_pack_slowly(name, words);
+	}
+	if (length == NAME_BYTES)
+		return 0;
+	/* Its last eight bytes, of which some are in the word before: these go. */
+	memcpy(&word, name + length - 8, 8);
+	if (!word_plain(word))
+		return name_pack_slowly(name, words);
+	words[i] = length % 8 ? KEEP_LAST(word, length % 8) : 0;
+	return (unsigned)i + 1;
+}
+
+unsigned vt_name_pack(const char *name, uint64_t *words)
+{
+	uint64_t word = 0;
+	unsigned i;
+
+	if (!name || !*name)
+		return 0;
+	for (i = 0; i < 8 && byte_plain((unsigned char)name[i]); i++)
+		word |= (uint64_t)(unsigned char)name[i] << BYTE_AT(i);
+	words[0] = word;
+	if (i == 8)
+		return name_pack_rest(name, words);
+	return name[i] ? name_pack_slowly(name, words) : 1;
+}
+
+void vt_name_unpack(const _Atomic uint64_t *words, char *name)
+{
+	uint64_t copy[VT_NAME_WORDS] = { 0 }, word;
+	size_t i;
+
+	for (i = 0; i < VT_NAME_WORDS; i++) {
+		word = atomic_load_explicit(&words[i], memory_order_acquire);
+		copy[i] = word;
+		if (ANY_0(word))
+			break;
+	}
+	memcpy(name, copy, NAME_BYTES);
+	name[NAME_BYTES - 1] = 0;
+}
+
 bool vt_name_equals(const _Atomic uint64_t *words, const char *name)
 {
 	char mine[NAME_BYTES];

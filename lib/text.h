@@ -23,6 +23,15 @@ void vt_name_store(_Atomic uint64_t *words, const char *name);
 void vt_name_load(const _Atomic uint64_t *words, char *name);
 bool vt_name_equals(const _Atomic uint64_t *words, const char *name);
 
+/*
+ * A good name as words, of which the last has its 0. Return: how many; 0 if it is not good. Cheap
+ * for short ones in ASCII.
+ */
+unsigned vt_name_pack(const char *name, uint64_t *words);
+
+/* As vt_name_load(), of as many words as it has: what follows is left over from others. */
+void vt_name_unpack(const _Atomic uint64_t *words, char *name);
+
 /* Copies what of @text is good UTF-8 without control characters, at most 63 bytes. */
 void vt_text_clean(char *to, const char *text);
 

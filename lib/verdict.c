@@ -190,13 +190,46 @@ static uint64_t silence_of(const struct vt_verdict *verdict, const struct vt_tic
 		    tick->paused_ns - tick->started_paused_ns);
 }
 
+/*
+ * From when on time in a scope counts, and the paused total that goes with that. What its owner read
+ * when it entered may not yet have had a pause that was over by then: of the last one this knows.
+ */
+static uint64_t framed_began(const struct vt_framed *framed, const struct vt_tick *tick,
+			     uint64_t *ret_paused_ns)
+{
+	if (framed->entered_ns <= tick->started_ns) {
+		*ret_paused_ns = tick->started_paused_ns;
+		return tick->started_ns;
+	}
+	*ret_paused_ns = framed->paused_ns;
+	if (framed->entered_ns > tick->pause_from_ns)
+		*ret_paused_ns =
+			tick->paused_ns -
+			less(tick->pause_from_ns + tick->pause_ns, framed->entered_ns);
+	return framed->entered_ns;
+}
+
+uint64_t vt_framed_deadline(const struct vt_framed *framed, const struct vt_tick *tick)
+{
+	uint64_t paused_ns, began_ns = framed_began(framed, tick, &paused_ns);
+
+	return began_ns + framed->budget_ns - paused_ns;
+}
+
+uint64_t vt_framed_age(const struct vt_framed *framed, const struct vt_tick *tick,
+		       uint64_t until_ns)
+{
+	uint64_t paused_ns, began_ns = framed_began(framed, tick, &paused_ns);
+
+	return less(less(until_ns, began_ns), less(tick->paused_ns, paused_ns));
+}
+
 /* @allowed_ns: before it is silent. For whom nothing but the time decides. */
-static void judge_silence(const struct vt_sign *sign, const struct vt_tick *tick,
-			  uint64_t now_ns, uint64_t allowed_ns, uint32_t good,
+static void judge_silence(const struct vt_tick *tick, uint64_t now_ns,
+			  uint64_t allowed_ns, uint64_t stuck_ns, uint32_t good,
 			  struct vt_verdict *verdict)
 {
-	uint64_t stuck_ns = allowed_ns > sign->stuck_ns ? allowed_ns : sign->stuck_ns;
-
+	stuck_ns = allowed_ns > stuck_ns ? allowed_ns : stuck_ns;
 	if (verdict->silence_ns <= allowed_ns) {
 		verdict->state = good;
 		verdict->stays_ns = allowed_ns - verdict->silence_ns + 1;
@@ -216,6 +249,35 @@ static void judge_silence(const struct vt_sign *sign, const struct vt_tick *tick
 	verdict->state = verdict->silence_ns > stuck_ns ? VITALS_STUCK : VITALS_SILENT;
 }
 
+/* Stuck as much over its budget as otherwise over the timeout. */
+static uint64_t framed_stuck_ns(const struct vt_sign *sign)
+{
+	unsigned __int128 ns =
+		(unsigned __int128)sign->framed.budget_ns * sign->stuck_ns;
+
+	/* 0 only in a forked child, whose copy of the slot is empty. */
+	ns = sign->timeout_ns ? ns / sign->timeout_ns : 0;
+	return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
+}
+
+/* Of one that is alive and in a scope. */
+static void judge_framed(const struct vt_sign *sign, const struct vt_tick *tick,
+			 uint64_t now_ns, uint64_t horizon_ns, struct vt_verdict *verdict)
+{
+	const struct vt_framed *framed = &sign->framed;
+
+	if (!framed->budget_ns) {
+		verdict->state = VITALS_UNBOUNDED;
+		verdict->scope = framed->name;
+		return;
+	}
+	verdict->silence_ns = vt_framed_age(framed, tick, horizon_ns);
+	judge_silence(tick, now_ns, framed->budget_ns, framed_stuck_ns(sign),
+		      VITALS_HEALTHY, verdict);
+	if (verdict->state != VITALS_HEALTHY)
+		verdict->scope = framed->name;
+}
+
 struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tick,
 			   uint64_t now_ns)
 {
@@ -229,18 +291,21 @@ struct vt_verdict vt_judge(const struct vt_sign *sign, const struct vt_tick *tic
 
 	if (sign->flags & (VT_HB_CLOSED | VT_HB_DEAD)) {
 		verdict.state = sign->flags & VT_HB_CLOSED ? VITALS_CLOSED : VITALS_DEAD;
+		verdict.scope = sign->framed.depth ? sign->framed.name : NULL;
 		return verdict;
 	}
 	if (!tick->started_ns || vt_not_watched(tick, now_ns))
 		return verdict;
-	if (kind == VT_BEAT_IDLE)
+	if (sign->framed.depth)
+		judge_framed(sign, tick, now_ns, horizon_ns, &verdict);
+	else if (kind == VT_BEAT_IDLE)
 		verdict.state = VITALS_IDLE;
 	else if (kind == VT_BEAT_STARTING)
-		judge_silence(sign, tick, now_ns, sign->start_ns, VITALS_STARTING,
-			      &verdict);
+		judge_silence(tick, now_ns, sign->start_ns, sign->stuck_ns,
+			      VITALS_STARTING, &verdict);
 	else
-		judge_silence(sign, tick, now_ns, sign->timeout_ns, VITALS_HEALTHY,
-			      &verdict);
+		judge_silence(tick, now_ns, sign->timeout_ns, sign->stuck_ns,
+			      VITALS_HEALTHY, &verdict);
 	return verdict;
 }
 

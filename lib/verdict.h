@@ -36,6 +36,16 @@ struct vt_tick {
 	uint64_t swept_paused_ns;
 };
 
+/* A copy of the scope that a thread is judged by. */
+struct vt_framed {
+	uint32_t depth; /* of all it is in; 0: none, and the rest is not filled in */
+	uint32_t reserved;
+	uint64_t entered_ns;
+	uint64_t paused_ns; /* as in its frame */
+	uint64_t budget_ns;
+	char name[VT_NAME_WORDS * sizeof(uint64_t)];
+};
+
 /* A copy of what the verdict needs of a heartbeat. */
 struct vt_sign {
 	uint64_t beat; /* the word */
@@ -46,6 +56,7 @@ struct vt_sign {
 	uint32_t state; /* the verdict before */
 	uint64_t seen;
 	uint64_t seen_paused_ns;
+	struct vt_framed framed; /* from vt_frames_load(), before the rest */
 };
 
 struct vt_verdict {
@@ -53,6 +64,7 @@ struct vt_verdict {
 	uint64_t beat_ns;    /* the newest sign of life, from any thread */
 	uint64_t silence_ns; /* since then, or since the start, that the process ran */
 	uint64_t paused_ns;  /* the paused total that goes with beat_ns */
+	const char *scope;   /* the sign's own: the scope to blame; NULL: none */
 	/*
 	 * For so long, if the process runs and there is no new sign of life, the state stays;
 	 * UINT64_MAX: for ever. A state that new signs change is to be looked at sooner.
@@ -63,8 +75,19 @@ struct vt_verdict {
 void vt_tick_load(const struct vt_tick_line *line, struct vt_tick *tick);
 void vt_tick_store(struct vt_tick_line *line, const struct vt_tick *tick);
 
+/* All but framed. */
 void vt_sign_load(const struct vt_hot *hot, const struct vt_cold *cold,
 		  struct vt_sign *sign);
+
+/*
+ * When the time of a bounded scope is up, less the pauses until then: of two the lower one's is up
+ * first, whatever pauses are still to come.
+ */
+uint64_t vt_framed_deadline(const struct vt_framed *framed, const struct vt_tick *tick);
+
+/* How long the process ran while its thread was in it, up to @until_ns. */
+uint64_t vt_framed_age(const struct vt_framed *framed, const struct vt_tick *tick,
+		       uint64_t until_ns);
 
 /* Nobody has looked since this long ago, while somebody was meant to; 0: watched, or by intent. */
 uint64_t vt_not_watched(const struct vt_tick *tick, uint64_t now_ns);

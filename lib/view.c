@@ -27,6 +27,8 @@ static const struct {
 	[VT_KIND_SHUTDOWN] = SHAPE(struct vt_shutdown_slot),
 	[VT_KIND_CHECK] = SHAPE(uint64_t),
 	[VT_KIND_RARE] = SHAPE(struct vt_rare),
+	[VT_KIND_SCOPES] = SHAPE(struct vt_scopes),
+	[VT_KIND_SCOPE_NAME] = SHAPE(struct vt_scope_name),
 };
 
 /* Do the slots lie where the segment says, within it and one behind the other? */

@@ -35,11 +35,13 @@ enum vitals_event_kind {
  * @at_ns: when it was seen, CLOCK_MONOTONIC
  * @real_ns: the same moment, CLOCK_REALTIME
  * @lasted_ns: how long @from had lasted; of a pause, its length
- * @silence_ns: the silence at that moment; at a recovery, the longest seen
+ * @silence_ns: the silence at that moment, in a scope the time in it; at a recovery, the longest
+ *              seen
  * @tid: of the thread, 0: none
  * @flags: as in vitals_heartbeat_options
  * @name: the shown name
  * @group: the heartbeat's group
+ * @scope: which it is silent or stuck in, died in, or is unbounded for; empty: none
  */
 struct vitals_event {
 	uint32_t size;
@@ -58,10 +60,13 @@ struct vitals_event {
 	uint32_t flags;
 	char name[VITALS_SHOWN_MAX];
 	char group[VITALS_NAME_MAX];
+	char scope[VITALS_NAME_MAX];
 };
 
-/* The seed's boolean: false for silent, stuck and dead, true for healthy and idle. */
-#define VITALS_STATE_IS_GOOD(state) ((state) == VITALS_HEALTHY || (state) == VITALS_IDLE)
+/* The seed's boolean: false for silent, stuck and dead, true for healthy, idle and unbounded. */
+#define VITALS_STATE_IS_GOOD(state)                                                      \
+	((state) == VITALS_HEALTHY || (state) == VITALS_IDLE ||                          \
+	 (state) == VITALS_UNBOUNDED)
 
 /**
  * vitals_on_event() - be called for every event

@@ -157,6 +157,79 @@ VITALS_EXPORT
 int vitals_heartbeat_idle(vitals_heartbeat *heartbeat);
 
 /**
+ * vitals_heartbeat_enter() - a piece of work with a budget of its own begins
+ * @heartbeat: the calling thread's own; NULL does nothing
+ * @name: what reports call it; copied
+ * @budget_ns: how long it may take, 1 ms to 10 years; 0: as long as it likes, because @name
+ *
+ * A beat. While its thread is in a scope a heartbeat is judged by its scopes and not by its
+ * timeout: silent once the time of one of them is up, however long an inner one may take, and
+ * stuck when that one has taken as many times its budget as stuck is times the timeout. Pulses,
+ * touches and idle are noted and put nothing off. If none of its scopes is bounded it is
+ * unbounded, which is well. A scope left too late is counted under its name, seen by the monitor
+ * or not; one that ends with its heartbeat, by close or by its thread's end, is not.
+ *
+ * Of 32 scopes inside one another all is known; those inside of these are only counted. What it
+ * costs is the clock and some stores; a heartbeat's first scope, and one with a shorter budget than
+ * any before, take a lock and may wake the monitor.
+ *
+ * Threads: the owner; not a signal handler.
+ * Return: the depth, 1 and up; 0 for NULL; -EINVAL for a bad name or budget; -ECANCELED if it is
+ * closed, and in a forked child; -EPERM if no living thread owns it; -ENOMEM. All may be handed to
+ * vitals_heartbeat_leave().
+ */
+VITALS_EXPORT
+int vitals_heartbeat_enter(vitals_heartbeat *heartbeat, const char *name,
+			   uint64_t budget_ns);
+
+/**
+ * vitals_heartbeat_leave() - that piece of work is done
+ * @heartbeat: as entered
+ * @depth: what vitals_heartbeat_enter() answered; 0, an errno, or one left already does nothing
+ *
+ * With it all scopes inside of it end. A beat: after the last scope the timeout begins anew. One
+ * that is too late looks its name up, and takes a lock the first time there is that name.
+ *
+ * Threads: the owner; not a signal handler.
+ */
+VITALS_EXPORT
+void vitals_heartbeat_leave(vitals_heartbeat *heartbeat, int depth);
+
+/* What VITALS_SCOPE() leaves. */
+struct vitals_scope {
+	vitals_heartbeat *heartbeat;
+	int depth;
+};
+
+static inline struct vitals_scope vitals_scope_enter(vitals_heartbeat *heartbeat,
+						     const char *name, uint64_t budget_ns)
+{
+	struct vitals_scope scope;
+
+	scope.heartbeat = heartbeat;
+	scope.depth = vitals_heartbeat_enter(heartbeat, name, budget_ns);
+	return scope;
+}
+
+static inline void vitals_scope_leave(struct vitals_scope *scope)
+{
+	vitals_heartbeat_leave(scope->heartbeat, scope->depth);
+}
+
+/*
+ * VITALS_SCOPE(heartbeat, "fsync", VITALS_MS(200)); is a declaration: entered there, left where its
+ * block ends, by whichever way. longjmp and, in C without -fexceptions, pthread_exit leave nothing.
+ */
+#define VITALS_SCOPE(heartbeat, name, budget_ns)                                         \
+	VITALS_SCOPE_AT_(heartbeat, name, budget_ns, __COUNTER__)
+#define VITALS_SCOPE_AT_(heartbeat, name, budget_ns, n)                                  \
+	VITALS_SCOPE_AS_(heartbeat, name, budget_ns, n)
+#define VITALS_SCOPE_AS_(heartbeat, name, budget_ns, n)                                  \
+	struct vitals_scope vitals_scope_##n                                             \
+		__attribute__((unused, cleanup(vitals_scope_leave))) =                   \
+			vitals_scope_enter((heartbeat), (name), (budget_ns))
+
+/**
  * vitals_heartbeat_due() - is it time to pulse?
  * @heartbeat: NULL never is
  *

@@ -68,8 +68,9 @@ enum vitals_state {
 	VITALS_STUCK = 4,  /* the same for longer than its stuck timeout */
 	VITALS_DEAD = 5,   /* its thread ended without closing it */
 	VITALS_CLOSED = 6,
+	VITALS_UNBOUNDED = 7, /* in a scope that may take any time */
 };
-#define VITALS_STATES 7
+#define VITALS_STATES 8
 
 /**
  * vitals_version() - the version of the library that is running
@@ -96,8 +97,8 @@ int vitals_has(const char *feature);
  * @state: one of enum vitals_state
  *
  * Threads: any; async-signal-safe.
- * Return: "starting", "healthy", "idle", "silent", "stuck", "dead", "closed", or "unknown";
- * valid for ever.
+ * Return: "starting", "healthy", "idle", "silent", "stuck", "dead", "closed", "unbounded",
+ * or "unknown"; valid for ever.
  */
 VITALS_EXPORT
 const char *vitals_state_name(int state);

@@ -49,6 +49,7 @@ enum vitals_thread_state {
  * @live: 1 or 0, what /livez says
  * @ready: 1 or 0, what /readyz says
  * @timeout_scale: in thousandths, 1000 without VITALS_TIMEOUT_SCALE
+ * @scopes: names of scopes that were left too late
  * @from_ns: when the walk began, CLOCK_MONOTONIC
  * @to_ns: when the newest row was copied
  * @real_ns: CLOCK_REALTIME at @from_ns, by the monitor's last tick
@@ -86,7 +87,7 @@ struct vitals_process_info {
 	uint32_t live;
 	uint32_t ready;
 	uint32_t timeout_scale;
-	uint32_t reserved;
+	uint32_t scopes;
 	uint64_t from_ns;
 	uint64_t to_ns;
 	uint64_t real_ns;
@@ -143,8 +144,13 @@ struct vitals_process_info {
  * @missed: pulses that its interval would have wanted and that did not come
  * @stalls: times it turned silent
  * @stalled_ns: how long, of those that have ended
+ * @scope_depth: scopes its thread is in, 0: none
+ * @scope_budget_ns: of the one named; 0: unbounded
+ * @scope_age_ns: how long its thread has been in that one: @from_ns less its entry
  * @name: the shown name
  * @group_name: of its group
+ * @scope: by which of them it is judged: the one whose time is up first; without any that is
+ *         bounded the innermost; empty: in none
  */
 struct vitals_heartbeat_info {
 	uint32_t size;
@@ -172,8 +178,13 @@ struct vitals_heartbeat_info {
 	uint64_t missed;
 	uint64_t stalls;
 	uint64_t stalled_ns;
+	uint32_t scope_depth;
+	uint32_t reserved;
+	uint64_t scope_budget_ns;
+	uint64_t scope_age_ns;
 	char name[VITALS_SHOWN_MAX];
 	char group_name[VITALS_NAME_MAX];
+	char scope[VITALS_NAME_MAX];
 };
 
 /**
@@ -181,7 +192,7 @@ struct vitals_heartbeat_info {
  * @size: set by VITALS_INIT()
  * @index: as in vitals_heartbeat_info.group
  * @states: its heartbeats by enum vitals_state
- * @oldest_beat_ns: of its members that are neither idle nor closed, CLOCK_MONOTONIC; 0: none
+ * @oldest_beat_ns: of its members that are not idle, unbounded or closed, CLOCK_MONOTONIC; 0: none
  * @pulses: intervals counted, of closed members too
  * @sum_ns: their sum
  * @missed: as in vitals_heartbeat_info, of closed members too
@@ -194,7 +205,6 @@ struct vitals_group_info {
 	uint32_t size;
 	uint32_t index;
 	uint32_t states[VITALS_STATES];
-	uint32_t reserved;
 	uint64_t oldest_beat_ns;
 	uint64_t pulses;
 	uint64_t sum_ns;
@@ -278,6 +288,7 @@ struct vitals_quitter_info {
  * @name: the shown name
  * @quitter_path: of the quitter
  * @path: of the thread
+ * @scope: the scope its heartbeat is judged by; empty: none
  */
 struct vitals_thread_info {
 	uint32_t size;
@@ -297,6 +308,22 @@ struct vitals_thread_info {
 	char name[VITALS_SHOWN_MAX];
 	char quitter_path[VITALS_PATH_MAX];
 	char path[VITALS_PATH_MAX];
+	char scope[VITALS_NAME_MAX];
+};
+
+/**
+ * struct vitals_scope_info - the row of a scope's name
+ * @size: set by VITALS_INIT()
+ * @overruns: scopes of that name that were left too late, seen by the monitor or not
+ * @overrun_ns: by how much, in all
+ * @name: the name; "other" counts what is past 256 names
+ */
+struct vitals_scope_info {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t overruns;
+	uint64_t overrun_ns;
+	char name[VITALS_NAME_MAX];
 };
 
 /**
@@ -367,7 +394,7 @@ int vitals_snapshot_heartbeat(vitals_snapshot *snapshot, uint32_t index,
  * @index: 0 to 99; dead before stuck before silent before starting, longest silence first
  * @info: a record with its size set
  *
- * Without a walk: from the list the monitor keeps. Healthy and idle ones are not in it.
+ * Without a walk: from the list the monitor keeps. Those that are well are not in it.
  *
  * Threads: any; one at a time for the same snapshot.
  * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0; -ENOMEM.
@@ -427,6 +454,19 @@ int vitals_snapshot_thread(vitals_snapshot *snapshot, uint32_t index,
 VITALS_EXPORT
 int vitals_snapshot_part(vitals_snapshot *snapshot, uint32_t index,
 			 struct vitals_part_info *info);
+
+/**
+ * vitals_snapshot_scope() - the row of the @index-th scope name
+ * @snapshot: as taken
+ * @index: 0 and up; a name has a row from its first overrun on
+ * @info: a record with its size set
+ *
+ * Threads: any; one at a time for the same snapshot.
+ * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0.
+ */
+VITALS_EXPORT
+int vitals_snapshot_scope(vitals_snapshot *snapshot, uint32_t index,
+			  struct vitals_scope_info *info);
 
 /*
  * Histograms come in buckets of powers of two seconds. [0] is at most 2^-20 s and the last one

@@ -18,7 +18,7 @@
  *
  *                              [1] [2] [3] [4] [5]
  * [1] heartbeat_unref (last)    X   X   -   -   -   same heartbeat
- * [2] heartbeat_pulse, touch    X   -   -   -   -   same heartbeat
+ * [2] heartbeat_pulse, touch    X   -   -   -   -   same heartbeat; enter, leave: owner
  * [3] snapshot_*                -   -   X   -   -   same snapshot
  * [4] events_next, _close       -   -   -   X   -   same reader
  * [5] quitter_free, any other   -   -   -   -   X   same quitter

@@ -13,8 +13,8 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options
-1 registry slots fork names group view verdict inbox past
-2 heartbeat beat owner wheel quitter cause live scope member hold unblock tell
+1 registry slots fork names group overruns view verdict frames inbox past
+2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print report
 5 changes events look sums sweep monitor watch notifier signals
@@ -25,7 +25,7 @@ exporter_levels='
 1 address body exposition json render request
 2 table
 3 series verdict
-4 series-groups series-heartbeats series-quitters rows prometheus
+4 series-groups series-heartbeats series-quitters series-scopes rows prometheus
 5 health
 6 routes connections
 7 http
@@ -38,9 +38,12 @@ exporter_levels='
 drawn='
 beat heartbeat
 cause quitter
+enter heartbeat
 events changes
 finish main
 fork registry
+frames verdict
+frames view
 futex clock
 group registry
 rows-groups rows
@@ -64,6 +67,7 @@ notifier events
 notifier monitor
 over thread
 past verdict
+overruns registry
 owner heartbeat
 print snapshot
 quitter cause

@@ -78,6 +78,18 @@ struct vitals_heartbeat_info *fake_heartbeat(const char *name, unsigned state)
 	return row;
 }
 
+struct vitals_scope_info *fake_scope(const char *name, uint64_t overruns,
+				     uint64_t overrun_ns)
+{
+	struct vitals_scope_info *row = &fake.scopes[fake.process.scopes++];
+
+	VITALS_INIT(row);
+	row->overruns = overruns;
+	row->overrun_ns = overrun_ns;
+	text_copy(row->name, sizeof(row->name), name);
+	return row;
+}
+
 struct vitals_quitter_info *fake_quitter(const char *path, int parent)
 {
 	struct vitals_quitter_info *row = &fake.quitters[fake.n_quitters];
@@ -145,7 +157,10 @@ static void service_heartbeats(void)
 	row->missed = 24;
 	row->stalls = 3;
 	row->stalled_ns = VITALS_MS(1500);
-	row = fake_heartbeat("reporter", VITALS_HEALTHY);
+	row = fake_heartbeat("reporter", VITALS_UNBOUNDED);
+	row->scope_depth = 1;
+	row->scope_age_ns = VITALS_S(90);
+	text_copy(row->scope, sizeof(row->scope), "compact");
 	row->flags = VITALS_INFORMATIVE | VITALS_NO_HISTOGRAM;
 	row->schema = -1;
 }
@@ -169,6 +184,8 @@ void fake_service(void)
 	VITALS_INIT(part);
 	part->ready = 1;
 	text_copy(part->name, sizeof(part->name), "database");
+	fake_scope("fsync", 3, VITALS_MS(1250));
+	fake_scope("request", 0, 0);
 	fake_count();
 	fake.process.health = VITALS_FAIL;
 	fake.process.live = 0;
@@ -227,8 +244,10 @@ const char *vitals_version(void)
 
 const char *vitals_state_name(int state)
 {
-	static const char *const names[] = { "starting", "healthy", "idle",  "silent",
-					     "stuck",    "dead",    "closed" };
+	static const char *const names[] = {
+		"starting", "healthy", "idle",   "silent",
+		"stuck",    "dead",    "closed", "unbounded"
+	};
 
 	return state >= 0 && state < VITALS_STATES ? names[state] : "unknown";
 }
@@ -286,7 +305,7 @@ int vitals_snapshot_heartbeat(vitals_snapshot *snapshot, uint32_t index,
 
 static unsigned worst_rank(unsigned state)
 {
-	static const unsigned ranks[VITALS_STATES] = { 1, 0, 0, 2, 3, 4, 0 };
+	static const unsigned ranks[VITALS_STATES] = { 1, 0, 0, 2, 3, 4, 0, 0 };
 
 	return ranks[state];
 }
@@ -350,6 +369,15 @@ int vitals_snapshot_part(vitals_snapshot *snapshot, uint32_t index,
 	if (index >= fake.n_parts)
 		return -ENOENT;
 	return row_copy(info, info->size, &fake.parts[index], sizeof(fake.parts[0]));
+}
+
+int vitals_snapshot_scope(vitals_snapshot *snapshot, uint32_t index,
+			  struct vitals_scope_info *info)
+{
+	(void)snapshot;
+	if (index >= fake.process.scopes)
+		return -ENOENT;
+	return row_copy(info, info->size, &fake.scopes[index], sizeof(fake.scopes[0]));
 }
 
 int vitals_snapshot_shutdown_buckets(vitals_snapshot *snapshot, uint64_t *counts)

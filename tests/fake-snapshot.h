@@ -28,6 +28,7 @@ struct fake {
 	struct vitals_quitter_info quitters[FAKE_ROWS];
 	struct vitals_thread_info threads[FAKE_ROWS];
 	struct vitals_part_info parts[VITALS_PARTS_MAX];
+	struct vitals_scope_info scopes[FAKE_ROWS]; /* as many as the process row says */
 	uint32_t n_groups, n_heartbeats, n_quitters, n_threads, n_parts;
 
 	/* If not NULL, makes the heartbeats rather than the array. */
@@ -49,6 +50,8 @@ void fake_workers(uint32_t n);
 /* Counts states by what the heartbeats say, and how many rows there are. */
 void fake_count(void);
 
+struct vitals_scope_info *fake_scope(const char *name, uint64_t overruns,
+				     uint64_t overrun_ns);
 struct vitals_heartbeat_info *fake_heartbeat(const char *name, unsigned state);
 struct vitals_quitter_info *fake_quitter(const char *path, int parent);
 struct vitals_thread_info *fake_thread(const char *name, const char *quitter);

@@ -347,7 +347,7 @@ static bool quiet(uint32_t state)
 static void sign_read(const struct sign *sign)
 {
 	struct vt_verdict verdict;
-	struct vt_sign copy;
+	struct vt_sign copy = { 0 };
 	struct vt_tick tick;
 	uint64_t silence;
 

@@ -109,6 +109,12 @@ static void heartbeat_calls(void)
 	DOES_NOTHING(vitals_heartbeat_close, NULL);
 	ANSWERS(-EINVAL, vitals_heartbeat_own, NULL);
 	ANSWERS(-ECANCELED, vitals_heartbeat_pulse, NULL);
+	ANSWERS(0, vitals_heartbeat_enter, NULL, "a", T);
+	DOES_NOTHING(vitals_heartbeat_leave, NULL, 1);
+	{
+		VITALS_SCOPE(NULL, NULL, 0);
+		VITALS_SCOPE(NULL, "a", T);
+	}
 	DOES_NOTHING(vitals_heartbeat_touch, NULL);
 	vitals_heartbeat_touch_inline(NULL);
 	ANSWERS(-ECANCELED, vitals_heartbeat_idle, NULL);
@@ -260,6 +266,7 @@ static void snapshot_calls(void)
 	ROW_CALLS(vitals_snapshot_quitter, vitals_quitter_info, AT_0);
 	ROW_CALLS(vitals_snapshot_thread, vitals_thread_info, AT_0);
 	ROW_CALLS(vitals_snapshot_part, vitals_part_info, AT_0);
+	ROW_CALLS(vitals_snapshot_scope, vitals_scope_info, AT_0);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, NULL, 0, counts, VITALS_BUCKETS_FINE);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, snapshot, 0, NULL, VITALS_BUCKETS_FINE);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, snapshot, 0, counts, 0);

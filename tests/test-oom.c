@@ -184,6 +184,42 @@ static void heartbeats(void)
 	registry_gone();
 }
 
+/* Also the 17th and the 33rd, with which there are more of them. */
+static void *scopes_run(void *arg)
+{
+	vitals_heartbeat *all[40];
+	unsigned i;
+	int r;
+
+	for (i = 0; i < 40; i++) {
+		child_check(vitals_heartbeat_new(registry, "worker", T, NULL, &all[i]) ==
+			    0);
+		child_check(vitals_heartbeat_own(all[i]) == 0);
+	}
+	for (i = 0; i < 40; i++) {
+		arm();
+		r = vitals_heartbeat_enter(all[i], "fsync", T);
+		disarm();
+		expect("heartbeat_enter", r, -ENOMEM, 0);
+		vitals_heartbeat_leave(all[i], r);
+		child_check(vitals_heartbeat_enter(all[i], "fsync", T) == 1);
+	}
+	for (i = 0; i < 40; i++)
+		vitals_heartbeat_unref(all[i]);
+	return arg;
+}
+
+/* In a thread, which keeps what it owned until it ends. */
+static void scopes(void)
+{
+	pthread_t thread;
+
+	registry_made();
+	child_check(pthread_create(&thread, NULL, scopes_run, NULL) == 0);
+	child_check(pthread_join(thread, NULL) == 0);
+	registry_gone();
+}
+
 static void *own_run(void *arg)
 {
 	vitals_heartbeat *heartbeat = arg;
@@ -455,6 +491,7 @@ static const struct {
 	{ "a registry", a_registry, 10 },
 	{ "a reserved registry", a_reserved_registry, 10 },
 	{ "heartbeats", heartbeats, 10 },
+	{ "scopes", scopes, 6 },
 	{ "an owner", an_owner, 2 },
 	{ "descriptors", descriptors, 3 },
 	{ "watching", watching, 3 },

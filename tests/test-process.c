@@ -184,14 +184,16 @@ END_TEST
 
 START_TEST(knows_its_words)
 {
-	static const char *const names[] = { "starting", "healthy", "idle",  "silent",
-					     "stuck",    "dead",    "closed" };
+	static const char *const names[] = {
+		"starting", "healthy", "idle",   "silent",
+		"stuck",    "dead",    "closed", "unbounded"
+	};
 	int i;
 
 	for (i = 0; i < VITALS_STATES; i++)
 		ck_assert_str_eq(vitals_state_name(i), names[i]);
 	ck_assert_str_eq(vitals_state_name(-1), "unknown");
-	ck_assert_str_eq(vitals_state_name(7), "unknown");
+	ck_assert_str_eq(vitals_state_name(8), "unknown");
 	ck_assert_str_eq(vitals_version(), PACKAGE_VERSION);
 	ck_assert_int_eq(vitals_has("heartbeat"), 1);
 	ck_assert_int_eq(vitals_has("telepathy"), 0);

@@ -235,7 +235,18 @@ static void quitter_make(uint32_t index, struct vitals_quitter_info *ret)
 	snprintf(ret->path, sizeof(ret->path), "main/q%u", index);
 }
 
-/* As many groups and quitters as there can be or more, and any limit. */
+static void scopes_make(void)
+{
+	char name[32];
+	uint32_t i;
+
+	for (i = fake.process.scopes; i < FAKE_ROWS; i++) {
+		snprintf(name, sizeof(name), "scope-%u", i);
+		fake_scope(name, i, i);
+	}
+}
+
+/* As many groups, quitters and scopes as there can be or more, and any limit. */
 START_TEST(stays_within_its_limit)
 {
 	static const uint32_t limits[] = { 1, 200, 1000, 3000, 10000, 100000 };
@@ -249,6 +260,7 @@ START_TEST(stays_within_its_limit)
 	fake.n_groups = fake.process.groups = VITALS_GROUPS_MAX;
 	fake.n_quitters = fake.process.quitters = 2000;
 	fake.quitter = quitter_make;
+	scopes_make();
 
 	render(UINT32_MAX);
 	all = prometheus.series;

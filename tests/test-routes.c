@@ -192,6 +192,27 @@ START_TEST(says_how_long_somebody_is_silent)
 }
 END_TEST
 
+START_TEST(says_in_which_scope_somebody_is)
+{
+	struct vitals_heartbeat_info *row;
+
+	fake_service();
+	row = &fake.heartbeats[2];
+	row->scope_depth = 2;
+	row->scope_age_ns = VITALS_MS(2500);
+	row->scope_budget_ns = VITALS_MS(200);
+	strcpy(row->scope, "fsync");
+	get("/readyz");
+	ck_assert_ptr_nonnull(strstr(
+		body.data, ": worker-2 is stuck in fsync for 2.5 s, allowed 0.2 s\n"));
+	row->state = VITALS_DEAD;
+	get("/readyz");
+	ck_assert_ptr_nonnull(strstr(
+		body.data,
+		": worker-2 is dead in fsync, silent for 12.345 s, allowed 1 s\n"));
+}
+END_TEST
+
 START_TEST(says_that_it_quits_and_why)
 {
 	fake.process.flags |= VITALS_PROCESS_QUITTING;
@@ -287,6 +308,7 @@ int main(void)
 			    sizeof(verdicts) / sizeof(verdicts[0]));
 	tcase_add_test(tc, says_why_when_it_fails);
 	tcase_add_test(tc, says_how_long_somebody_is_silent);
+	tcase_add_test(tc, says_in_which_scope_somebody_is);
 	tcase_add_test(tc, says_that_it_quits_and_why);
 	tcase_add_test(tc, says_that_nobody_watches);
 	tcase_add_test(tc, knows_the_parts);

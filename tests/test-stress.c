@@ -125,8 +125,14 @@ static void *registrar_run(void *arg)
 					 arg ? VITALS_COARSE_HISTOGRAM : 0, VITALS_MS(1));
 		if (!heartbeat)
 			return NULL;
-		for (i = 0; i < 3; i++)
+		(void)worker_check(vitals_heartbeat_own(heartbeat) == 0);
+		for (i = 0; i < 3; i++) {
+			VITALS_SCOPE(heartbeat, "pass", i ? VITALS_MS(i) : 0);
+
 			(void)worker_check(vitals_heartbeat_pulse(heartbeat) == 0);
+		}
+		/* Closed in it. */
+		(void)worker_check(vitals_heartbeat_enter(heartbeat, "close", 0) == 1);
 		vitals_heartbeat_close(heartbeat);
 		(void)worker_check(vitals_heartbeat_pulse(heartbeat) == -ECANCELED);
 		(void)vitals_heartbeat_unref(heartbeat);
@@ -139,8 +145,11 @@ static void *registrar_run(void *arg)
 static int member_run(vitals_thread *self, void *arg)
 {
 	(void)arg;
-	while (vitals_thread_go_on(self))
+	while (vitals_thread_go_on(self)) {
+		VITALS_SCOPE(vitals_thread_heartbeat(self), "nap", VITALS_MS(1));
+
 		(void)vitals_thread_sleep(self, VITALS_MS(1));
+	}
 	return 0;
 }
 
@@ -167,6 +176,17 @@ static void *forker_run(void *arg)
 	return NULL;
 }
 
+/* A scope of somebody else would be one of a slot that changed hands. */
+static bool scope_known(const struct vitals_heartbeat_info *row)
+{
+	if (!row->scope_depth)
+		return !row->scope[0];
+	if (strncmp(row->name, "passing", 7) == 0)
+		return strcmp(row->scope, "pass") == 0 ||
+		       strcmp(row->scope, "close") == 0;
+	return strncmp(row->name, "member", 6) == 0 && strcmp(row->scope, "nap") == 0;
+}
+
 static void heartbeats_look(vitals_snapshot *snapshot)
 {
 	struct vitals_heartbeat_info row;
@@ -176,7 +196,9 @@ static void heartbeats_look(vitals_snapshot *snapshot)
 
 	VITALS_INIT(&row);
 	for (i = 0; vitals_snapshot_heartbeat(snapshot, i, &row) == 0; i++) {
-		(void)worker_check(row.state < VITALS_CLOSED);
+		(void)worker_check(row.state < VITALS_STATES &&
+				   row.state != VITALS_CLOSED);
+		(void)worker_check(scope_known(&row));
 		(void)worker_check(row.name[0] && row.group_name[0]);
 		(void)worker_check(row.id != last);
 		(void)worker_check(row.pulses == 0 || row.max_ns <= VITALS_S(3600));

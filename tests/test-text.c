@@ -5,6 +5,7 @@
 #include "text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
@@ -41,6 +42,53 @@ static const struct {
 START_TEST(tells_good_names_from_bad)
 {
 	ck_assert_int_eq(vt_name_good(names[_i].name), names[_i].good);
+}
+END_TEST
+
+static void packs(const char *name)
+{
+	uint64_t packed[8];
+	_Atomic uint64_t words[8];
+	unsigned n = vt_name_pack(name, packed), i;
+	char unpacked[64];
+
+	ck_assert_int_eq(n != 0, vt_name_good(name));
+	if (!n)
+		return;
+	ck_assert_uint_eq(n, strlen(name) / 8 + 1);
+	/* What is behind it is left over from others. */
+	for (i = 0; i < 8; i++)
+		atomic_store(&words[i], i < n ? packed[i] : 0x7a7a7a7a7a7a7a7a);
+	vt_name_unpack(words, unpacked);
+	ck_assert_str_eq(unpacked, name);
+	ck_assert(vt_name_equals(words, name));
+}
+
+/* Each byte at each place of names of each length, with nothing to read behind them. */
+START_TEST(packs_the_same_names_it_finds_good)
+{
+	size_t length, at;
+	unsigned byte;
+	char *name;
+
+	for (length = 1; length < 68; length++) {
+		name = malloc(length + 1);
+		ck_assert_ptr_nonnull(name);
+		memset(name, 'n', length);
+		name[length] = 0;
+		for (at = 0; at < length; at++)
+			for (byte = 0; byte < 256; byte++) {
+				name[at] = (char)byte;
+				packs(name);
+				if (at + 1 < length && byte >= 0xc0) {
+					name[at + 1] = (char)0xa0;
+					packs(name);
+					name[at + 1] = 'n';
+				}
+				name[at] = 'n';
+			}
+		free(name);
+	}
 }
 END_TEST
 
@@ -148,6 +196,7 @@ int main(void)
 	TCase *tc = tcase_create("core");
 
 	tcase_add_loop_test(tc, tells_good_names_from_bad, 0, COUNT(names));
+	tcase_add_test(tc, packs_the_same_names_it_finds_good);
 	tcase_add_test(tc, stores_and_loads_names_whole);
 	tcase_add_test(tc, cleans_text_of_what_could_break_a_line);
 	tcase_add_loop_test(tc, writes_durations, 0, COUNT(durations));

@@ -73,6 +73,14 @@ static void crowd_make(void)
 				crowd[i], now + (uint64_t)(i + 1) * 1000u * (uint64_t)k);
 		if (i % 9 == 1)
 			(void)vt_heartbeat_idle_at(crowd[i], now);
+		if (i % 5 == 3) {
+			ck_assert_int_eq(vitals_heartbeat_own(crowd[i]), 0);
+			(void)vt_heartbeat_enter_at(crowd[i], "w\xc3\xa4rme",
+						    VITALS_MS(i % 2 ? 100 : 0), 0, now);
+			(void)vt_heartbeat_enter_at(crowd[i], "fsync", VITALS_MS(1), 0,
+						    now);
+			vt_heartbeat_leave_at(crowd[i], 2, now + VITALS_MS(i % 3));
+		}
 		if (i % 11 == 2)
 			vitals_heartbeat_close(crowd[i]);
 	}
@@ -440,7 +448,7 @@ static void lie_count_0(void)
 }
 static void lie_count(void)
 {
-	array_of(VT_KIND_SHUTDOWN)->count += 500;
+	array_of(VT_KIND_SCOPES)->count += 500;
 }
 static void lie_count_most(void)
 {
@@ -598,6 +606,7 @@ static void rows_expect_sane(const struct vt_view *view, int null)
 	struct vitals_quitter_info quitter;
 	struct vitals_thread_info thread;
 	struct vitals_part_info part;
+	struct vitals_scope_info scope;
 	struct vitals_process_info process;
 	uint64_t counts[VITALS_BUCKETS_FINE];
 	vitals_snapshot *snapshot = NULL;
@@ -609,6 +618,7 @@ static void rows_expect_sane(const struct vt_view *view, int null)
 	ck_assert_uint_le(process.health, VITALS_FAIL);
 	EACH(heartbeat, heartbeat, 64)
 	ck_assert_uint_lt(heartbeat.state, VITALS_STATES);
+	text_expect(heartbeat.scope, sizeof(heartbeat.scope));
 	(void)vitals_snapshot_buckets(snapshot, i, counts, VITALS_BUCKETS_FINE);
 	(void)vitals_snapshot_buckets(snapshot, i, counts, VITALS_BUCKETS_COARSE);
 }
@@ -627,9 +637,12 @@ text_expect(quitter.cause_text, sizeof(quitter.cause_text));
 EACH(thread, thread, 64)
 ck_assert_uint_le(thread.state, VITALS_THREAD_DEAD);
 text_expect(thread.path, sizeof(thread.path));
+text_expect(thread.scope, sizeof(thread.scope));
 text_expect(thread.quitter_path, sizeof(thread.quitter_path));
 }
 EACH(part, part, VT_PARTS)
+}
+EACH(scope, scope, VT_SCOPE_NAMES)
 }
 ck_assert_int_eq(vitals_snapshot_print(snapshot, null), 0);
 snapshot = vitals_snapshot_free(snapshot);
