@@ -10,10 +10,6 @@
 #include "table.h"
 #include "vitals.h"
 
-/* Set where the library has vitals_heartbeat_enter() and vitals_heartbeat_leave(). */
-#define HAVE_SCOPES 0
-
-#if HAVE_SCOPES
 #define SCOPE_PULSES 2.5
 
 static void pulse(void *arg, uint64_t n)
@@ -58,10 +54,3 @@ void scopes_bench(const struct effort *effort)
 	vitals_heartbeat_unref(heartbeat);
 	vitals_registry_free(registry);
 }
-#else
-void scopes_bench(const struct effort *effort)
-{
-	(void)effort;
-	row_skip(table_row("scope, enter + leave"), "there are no scopes yet");
-}
-#endif

@@ -97,8 +97,8 @@ int vt_heartbeat_enter_at(vitals_heartbeat *heartbeat, const char *name,
 			return r;
 	}
 	if (budget_ns) {
-		budget_ns = vt_heartbeat_scaled(vt_heartbeat_registry(heartbeat),
-						budget_ns);
+		budget_ns =
+			vt_heartbeat_scaled(vt_heartbeat_registry(heartbeat), budget_ns);
 		/* Relaxed: the owner's own. */
 		if (budget_ns < atomic_load_explicit(&seldom->scopes->shortest_ns,
 						     memory_order_relaxed))

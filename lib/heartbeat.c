@@ -20,7 +20,7 @@
 #define DEFAULT_GROUP "default"
 
 _Static_assert(sizeof(struct vitals_heartbeat) <= VT_RECORD_HEARTBEAT, "fits its record");
-_Static_assert(sizeof(struct vt_heartbeat_seldom) <= VT_SELDOM_HEARTBEAT, "fits beside");
+_Static_assert(sizeof(struct vt_heartbeat_seldom) == VT_SELDOM_HEARTBEAT, "fits beside");
 _Static_assert(offsetof(struct vt_hot, beat) == 0, "a head's beat is its hot part");
 
 bool vt_heartbeat_time_good(uint64_t ns)

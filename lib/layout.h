@@ -258,7 +258,8 @@ struct vt_rare {
 	_Atomic uint64_t worst_ns;   /* the longest silence in it, so far */
 	_Atomic uint64_t silence_ns; /* the silence at the newest event */
 	_Atomic uint32_t stalls;
-	_Atomic uint32_t scopes; /* index + 1 of its scopes, where its flags say that it has some */
+	_Atomic uint32_t
+		scopes; /* index + 1 of its scopes, where its flags say that it has some */
 };
 
 /*

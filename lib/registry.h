@@ -70,6 +70,11 @@ struct vt_span_head {
 /* And of what few need: pages not written to take no memory. */
 #define VT_SELDOM_HEARTBEAT 24u
 
+/* From one record of a pool to the next. */
+#define VT_RECORD_STRIDE(record) ((record) + sizeof(struct vt_link))
+/* Records begin on a line of their own. */
+#define VT_SPAN_HEAD 64u
+
 struct vt_pool_state {
 	struct vt_span_head *spans[VT_SPANS];
 	uint32_t capacity;
@@ -210,14 +215,8 @@ struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 struct vt_span_head *vt_span_with(const vitals_registry *registry, enum vt_pool pool,
 				  uint32_t index);
 
-/* What few records of a pool need, zero at first; of one whose span and place there is known. */
-void *vt_seldom(struct vt_span_head *span, enum vt_pool pool, uint32_t place);
-
 /* One bit for each of a span's, and a bit for each word of those; the inbox's. */
 void *vt_span_bits(struct vt_span_head *span, enum vt_pool pool);
-
-/* The span of a record at @place in it. */
-struct vt_span_head *vt_span_of(void *record, enum vt_pool pool, uint32_t place);
 
 /*
  * The next use of a free slot begins: whoever knows the last by its gen no longer takes the slot for

@@ -9,10 +9,8 @@
 #define FIRST_FEW 16u
 
 #define TWINS 3
-/* Its records begin on a line of their own. */
-#define HEAD_BYTES 64u
 
-_Static_assert(sizeof(struct vt_span_head) <= HEAD_BYTES, "a span's head fits");
+_Static_assert(sizeof(struct vt_span_head) <= VT_SPAN_HEAD, "a span's head fits");
 
 /* What a pool's slots are made of. */
 static const struct {
@@ -68,7 +66,7 @@ static enum vt_kind kind_of(enum vt_pool pool)
 
 static size_t record_stride(enum vt_pool pool)
 {
-	return pools[pool].record + sizeof(struct vt_link);
+	return VT_RECORD_STRIDE(pools[pool].record);
 }
 
 static uint32_t first_count(const vitals_registry *registry, enum vt_pool pool)
@@ -83,9 +81,9 @@ static uint32_t first_count(const vitals_registry *registry, enum vt_pool pool)
 /* Where its bits begin. */
 static size_t bits_at(enum vt_pool pool, uint32_t count)
 {
-	size_t at = HEAD_BYTES + (record_stride(pool) + pools[pool].seldom) * count;
+	size_t at = VT_SPAN_HEAD + (record_stride(pool) + pools[pool].seldom) * count;
 
-	return (at + HEAD_BYTES - 1) / HEAD_BYTES * HEAD_BYTES;
+	return (at + VT_SPAN_HEAD - 1) / VT_SPAN_HEAD * VT_SPAN_HEAD;
 }
 
 static size_t span_size(enum vt_pool pool, uint32_t count)
@@ -174,7 +172,7 @@ void *vt_slot(const vitals_registry *registry, enum vt_kind kind, uint32_t index
 static unsigned char *span_at(struct vt_span_head *span, enum vt_pool pool,
 			      uint32_t place)
 {
-	return (unsigned char *)span + HEAD_BYTES + record_stride(pool) * place;
+	return (unsigned char *)span + VT_SPAN_HEAD + record_stride(pool) * place;
 }
 
 struct vt_span_head *vt_span_with(const vitals_registry *registry, enum vt_pool pool,
@@ -209,20 +207,9 @@ struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 					  pools[pool].record);
 }
 
-void *vt_seldom(struct vt_span_head *span, enum vt_pool pool, uint32_t place)
-{
-	return span_at(span, pool, span->count) + (size_t)place * pools[pool].seldom;
-}
-
 void *vt_span_bits(struct vt_span_head *span, enum vt_pool pool)
 {
 	return (unsigned char *)span + bits_at(pool, span->count);
-}
-
-struct vt_span_head *vt_span_of(void *record, enum vt_pool pool, uint32_t place)
-{
-	return (struct vt_span_head *)(void *)((unsigned char *)record -
-					       record_stride(pool) * place - HEAD_BYTES);
 }
 
 /* As many slots again, in a segment of their own. */

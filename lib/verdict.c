@@ -252,8 +252,7 @@ static void judge_silence(const struct vt_tick *tick, uint64_t now_ns,
 /* Stuck as much over its budget as otherwise over the timeout. */
 static uint64_t framed_stuck_ns(const struct vt_sign *sign)
 {
-	unsigned __int128 ns =
-		(unsigned __int128)sign->framed.budget_ns * sign->stuck_ns;
+	unsigned __int128 ns = (unsigned __int128)sign->framed.budget_ns * sign->stuck_ns;
 
 	/* 0 only in a forked child, whose copy of the slot is empty. */
 	ns = sign->timeout_ns ? ns / sign->timeout_ns : 0;

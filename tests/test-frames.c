@@ -848,8 +848,7 @@ static void frames_expect(void)
 	struct vt_tick tick;
 
 	vt_tick_load(&registry->root->tick, &tick);
-	vt_frames_load(&registry->view, vt_heartbeat_index(heartbeat), &tick,
-		       &framed);
+	vt_frames_load(&registry->view, vt_heartbeat_index(heartbeat), &tick, &framed);
 	expect_eq("the depth", framed.depth, model.depth);
 	if (!scope)
 		return;
@@ -1052,8 +1051,7 @@ static void framed_read(uint64_t *outer, uint64_t *inner)
 	struct vt_tick tick;
 
 	vt_tick_load(&registry->root->tick, &tick);
-	vt_frames_load(&registry->view, vt_heartbeat_index(heartbeat), &tick,
-		       &framed);
+	vt_frames_load(&registry->view, vt_heartbeat_index(heartbeat), &tick, &framed);
 	if (!framed.depth)
 		return;
 	*outer += strcmp(framed.name, "outer") == 0;
