@@ -68,7 +68,7 @@ struct shared {
 	_Atomic uint64_t victim_beat_ns;
 	_Atomic uint32_t n_told;
 	struct told told[EVENTS_MAX];
-	struct record records[THREADS];
+	struct record records[THREADS + 1]; /* the last is the victim's */
 };
 
 /* When the child stood still: at least, and at most. */
@@ -115,6 +115,16 @@ static double ms(uint64_t ns)
 
 /* The child */
 
+static void gap_note(struct record *record, uint64_t before_ns, uint64_t now_ns)
+{
+	uint32_t n = atomic_load(&record->n_gaps);
+
+	if (!before_ns || now_ns - before_ns <= T / 2)
+		return;
+	record->gaps[n % GAPS_MAX] = (struct span){ before_ns, now_ns };
+	atomic_store(&record->n_gaps, n + 1);
+}
+
 static void *pulser_run(void *arg)
 {
 	struct record *record = arg;
@@ -130,12 +140,7 @@ static void *pulser_run(void *arg)
 		now = clock_now();
 		if (vitals_heartbeat_pulse(mine) < 0)
 			_exit(2);
-		if (before && now - before > T / 2) {
-			uint32_t n = atomic_load(&record->n_gaps);
-
-			record->gaps[n % GAPS_MAX] = (struct span){ before, now };
-			atomic_store(&record->n_gaps, n + 1);
-		}
+		gap_note(record, before, now);
 		before = now;
 		sleep_for(PULSE_NS);
 	}
@@ -145,19 +150,23 @@ static void *pulser_run(void *arg)
 static void *victim_run(void *arg)
 {
 	vitals_heartbeat *mine;
+	uint64_t before = 0, now;
 
-	(void)arg;
 	if (vitals_heartbeat_new(NULL, "victim", T, NULL, &mine) < 0)
 		_exit(2);
 	atomic_fetch_add(&shared->ready, 1);
 	for (;;) {
-		atomic_store(&shared->victim_beat_ns, clock_now());
+		now = clock_now();
+		atomic_store(&shared->victim_beat_ns, now);
 		if (vitals_heartbeat_pulse(mine) < 0)
 			_exit(2);
+		gap_note(arg, before, now);
+		before = now;
 		sleep_for(PULSE_NS);
 		while (atomic_load(&shared->hang)) {
 			atomic_store(&shared->hangs, 1);
 			sleep_for(STEP_NS);
+			before = 0;
 		}
 		atomic_store(&shared->hangs, 0);
 	}
@@ -193,7 +202,7 @@ static void child_run(void)
 	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&thread, NULL, pulser_run, &shared->records[i]))
 			_exit(2);
-	if (pthread_create(&thread, NULL, victim_run, NULL))
+	if (pthread_create(&thread, NULL, victim_run, &shared->records[THREADS]))
 		_exit(2);
 	VITALS_INIT(&event);
 	while (vitals_events_next(events, VITALS_FOREVER, &event) == 0)
@@ -286,6 +295,7 @@ static void found_judge(unsigned round, uint64_t beat_ns,
 {
 	struct span silence = { beat_ns, event->at_ns };
 	uint64_t least_ns = ran_ns(silence, false), most_ns = ran_ns(silence, true);
+	uint64_t spared = spared_ns(silence);
 
 	sum.found++;
 	sum.first_ns = most_ns < sum.first_ns ? most_ns : sum.first_ns;
@@ -294,8 +304,12 @@ static void found_judge(unsigned round, uint64_t beat_ns,
 		wrong(round, "not from healthy to silent", event, least_ns);
 	if (most_ns <= T || event->silence_ns <= T || event->silence_ns > most_ns)
 		wrong(round, "early", event, most_ns);
-	if (least_ns > T + 2 * TICK + LATE_NS + spared_ns(silence))
+	if (least_ns > T + 2 * TICK + LATE_NS + spared)
 		wrong(round, "late", event, least_ns);
+	else if (least_ns > T + 2 * TICK + LATE_NS)
+		printf("round %u: after %.3f ms, %.3f ms of which the monitor did not "
+		       "run\n",
+		       round, ms(least_ns), ms(spared));
 }
 
 static void recovery_judge(unsigned round, uint64_t beat_ns,
@@ -315,8 +329,10 @@ static void recovery_judge(unsigned round, uint64_t beat_ns,
 /* Has the thread itself seen that it did not run? */
 static bool was_starved(const struct told *told, struct span *ret_gap)
 {
-	unsigned number = (unsigned)atoi(told->event.name + strlen("pulser-")), i;
-	const struct record *record = &shared->records[number % THREADS];
+	const char *number = strchr(told->event.name, '-');
+	const struct record *record =
+		&shared->records[number ? atoi(number + 1) : THREADS];
+	uint32_t i;
 
 	for (i = 0; i < GAPS_MAX && i < atomic_load(&record->n_gaps); i++) {
 		*ret_gap = record->gaps[i];
@@ -399,6 +415,20 @@ static void round_plan(struct round *round, unsigned number, struct chance *chan
 	}
 }
 
+/* It hangs, and something is told of it. */
+static void victim_found(struct round *round, const struct told *told)
+{
+	struct span gap;
+
+	if (VITALS_STATE_IS_GOOD(told->event.to))
+		return;
+	/* Of before it hung. */
+	if (told->event.at_ns <= round->beat_ns || was_starved(told, &gap))
+		alarm_judge(round->number, told);
+	else
+		round->found = told->event;
+}
+
 /* A step of the victim's: hangs, is found, comes back. Return: whether it is back. */
 static bool victim_step(struct round *round, uint64_t since_ns)
 {
@@ -418,7 +448,7 @@ static bool victim_step(struct round *round, uint64_t since_ns)
 	if (!told)
 		return false;
 	if (!round->found.size) {
-		round->found = told->event;
+		victim_found(round, told);
 	} else if (told->event.to != VITALS_STUCK) {
 		round->back = told->event;
 		return true;
