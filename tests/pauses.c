@@ -33,7 +33,7 @@
 #define RUN_MAX_NS VITALS_MS(600)
 #define STEP_NS VITALS_MS(1)
 /* However busy the machine: after so long it will not be found any more. */
-#define NEVER_NS VITALS_S(10)
+#define NEVER_NS VITALS_S(60)
 /* What a monitor may be late without calling it a pause. */
 #define LATE_NS (2 * TICK)
 #define STARVED_MANY 5
@@ -56,6 +56,7 @@ struct told {
 
 /* A thread's own record of when it did not pulse. */
 struct record {
+	_Atomic uint64_t beat_ns; /* the last */
 	_Atomic uint32_t n_gaps;
 	struct span gaps[GAPS_MAX];
 };
@@ -125,6 +126,13 @@ static void gap_note(struct record *record, uint64_t before_ns, uint64_t now_ns)
 	atomic_store(&record->n_gaps, n + 1);
 }
 
+/* The beat last: whoever sees it finds the gap before it written down. */
+static void beat_note(struct record *record, uint64_t before_ns, uint64_t now_ns)
+{
+	gap_note(record, before_ns, now_ns);
+	atomic_store(&record->beat_ns, now_ns);
+}
+
 static void *pulser_run(void *arg)
 {
 	struct record *record = arg;
@@ -140,7 +148,7 @@ static void *pulser_run(void *arg)
 		now = clock_now();
 		if (vitals_heartbeat_pulse(mine) < 0)
 			_exit(2);
-		gap_note(record, before, now);
+		beat_note(record, before, now);
 		before = now;
 		sleep_for(PULSE_NS);
 	}
@@ -160,7 +168,7 @@ static void *victim_run(void *arg)
 		atomic_store(&shared->victim_beat_ns, now);
 		if (vitals_heartbeat_pulse(mine) < 0)
 			_exit(2);
-		gap_note(arg, before, now);
+		beat_note(arg, before, now);
 		before = now;
 		sleep_for(PULSE_NS);
 		while (atomic_load(&shared->hang)) {
@@ -332,8 +340,13 @@ static bool was_starved(const struct told *told, struct span *ret_gap)
 	const char *number = strchr(told->event.name, '-');
 	const struct record *record =
 		&shared->records[number ? atoi(number + 1) : THREADS];
+	uint64_t until_ns = clock_now() + NEVER_NS;
 	uint32_t i;
 
+	/* One that does not run even now has not written it down yet; the victim has. */
+	while (number && atomic_load(&record->beat_ns) <= told->event.at_ns &&
+	       clock_now() < until_ns)
+		sleep_for(STEP_NS);
 	for (i = 0; i < GAPS_MAX && i < atomic_load(&record->n_gaps); i++) {
 		*ret_gap = record->gaps[i];
 		if (ret_gap->from_ns < told->event.at_ns &&
