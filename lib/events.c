@@ -57,8 +57,11 @@ static int reader_next_locked(vitals_registry *registry, struct vitals_events *r
 		    (reader->only != code ||
 		     reader->only_gen != vt_change_of(registry, code)->gen))
 			continue;
-		if (!event_fill(registry, code, event))
+		if (!event_fill(registry, code, event)) {
+			/* Its heartbeat has gone, and the monitor has not been there since. */
+			reader->lost++;
 			continue;
+		}
 		event->lost = reader->lost;
 		reader->lost = 0;
 		return 0;
