@@ -22,8 +22,8 @@ VITALS_BEGIN_DECLS
  *		queue_drain(queue);
  *	}
  *
- * The calling thread is watched, with a heartbeat and a monitor of its own, so that other
- * registries have no part in it. A body that is one piece of work just has to end in time; a longer
+ * The calling thread is watched, with a heartbeat and a monitor of its own (two threads, as long as
+ * it lasts), so that other registries have no part in it. A body that is one piece of work just has to end in time; a longer
  * one, or the code under test, beats vitals_expected() now and then. When it is silent for longer,
  * found at most two ticks (an eighth of @ms, at least a millisecond) later, a line goes to stderr
  * and SIGABRT to the stuck thread and to the process: a failure in Check, in gtest and in plain
