@@ -23,14 +23,14 @@ VITALS_BEGIN_DECLS
  *	}
  *
  * The calling thread is watched, with a heartbeat and a monitor of its own (two threads, as long as
- * it lasts), so that other registries have no part in it. A body that is one piece of work just has to end in time; a longer
- * one, or the code under test, beats vitals_expected() now and then. When it is silent for longer,
- * found at most two ticks (an eighth of @ms, at least a millisecond) later, a line goes to stderr
- * and SIGABRT to the stuck thread and to the process: a failure in Check, in gtest and in plain
- * programs, with a core in which the stuck thread shows. So does one that went silent and came back,
- * and one that cannot be watched (no memory, no thread, a bad @ms). A process that is stopped, by a
- * signal or a debugger, is not silent. VITALS_TIMEOUT_SCALE makes all of them longer;
- * with VITALS=off nothing is watched.
+ * it lasts), so that other registries have no part in it. A body that is one piece of work just has
+ * to end in time; a longer one, or the code under test, beats vitals_expected() now and then. When
+ * it is silent for longer, found two ticks (of an eighth of @ms, at least a millisecond) later at the
+ * latest, a line goes to stderr and SIGABRT to the stuck thread and to the process: a failure in
+ * Check, in gtest and in plain programs, with a core in which the stuck thread shows. So does one
+ * that went silent and came back, and one that cannot be watched (no memory, no thread, a bad @ms).
+ * A process that is stopped, by a signal or a debugger, is not silent. VITALS_TIMEOUT_SCALE makes
+ * all of them longer; with VITALS=off nothing is watched.
  *
  * break, continue, return, goto and C++ exceptions out of the body end it; break and continue mean
  * the body, not a loop around it. longjmp does not, nor does a test framework that leaves by it:
