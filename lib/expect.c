@@ -199,9 +199,18 @@ static void on_event(const struct vitals_event *event, void *user)
 		fail(user, event->silence_ns, !bad(event->to));
 }
 
-static struct expectation *innermost(pthread_key_t *key)
+static struct expectation *innermost(void)
 {
-	return vt_key_get(&expect_key, key) ? pthread_getspecific(*key) : NULL;
+	pthread_key_t key;
+
+	return vt_key_get(&expect_key, &key) ? pthread_getspecific(key) : NULL;
+}
+
+static bool innermost_set(struct expectation *expectation)
+{
+	pthread_key_t key;
+
+	return vt_key_get(&expect_key, &key) && !pthread_setspecific(key, expectation);
 }
 
 /* Watches the calling thread. Return: 0; a negative errno. */
@@ -278,8 +287,7 @@ static void not_watched(const char *file, int line, const char *function, int r)
 
 vitals_heartbeat *vitals_expected(void)
 {
-	pthread_key_t key;
-	struct expectation *expectation = innermost(&key);
+	struct expectation *expectation = innermost();
 
 	return expectation ? expectation->heartbeat : NULL;
 }
@@ -289,7 +297,6 @@ vitals_heartbeat *vitals_expect_begin(uint64_t timeout_ns, const char *file, int
 {
 	struct expectation *expectation = vt_pages_new(sizeof(*expectation));
 	vitals_heartbeat *heartbeat;
-	pthread_key_t key;
 	int r = expectation ? 0 : -ENOMEM;
 
 	if (r == 0) {
@@ -301,10 +308,8 @@ vitals_heartbeat *vitals_expect_begin(uint64_t timeout_ns, const char *file, int
 		r = expectation_watch(expectation, timeout_ns);
 	}
 	if (r == 0) {
-		expectation->outer = innermost(&key);
-		if (!vt_key_get(&expect_key, &key) ||
-		    pthread_setspecific(key, expectation))
-			r = -ENOMEM;
+		expectation->outer = innermost();
+		r = innermost_set(expectation) ? 0 : -ENOMEM;
 	}
 	if (r < 0)
 		not_watched(file, line, function, r);
@@ -317,15 +322,14 @@ vitals_heartbeat *vitals_expect_begin(uint64_t timeout_ns, const char *file, int
 
 vitals_heartbeat *vitals_expect_end(vitals_heartbeat *expected)
 {
-	pthread_key_t key;
-	struct expectation *first = innermost(&key), *at = first, *outer;
+	struct expectation *first = innermost(), *at = first, *outer;
 
 	while (at && at->heartbeat != expected)
 		at = at->outer;
 	if (!at)
 		return NULL;
 	outer = at->outer;
-	(void)pthread_setspecific(key, outer);
+	(void)innermost_set(outer);
 	while (first != outer) {
 		at = first->outer;
 		expectation_end(first);
