@@ -66,9 +66,13 @@ static int reader_next_locked(vitals_registry *registry, struct vitals_events *r
 		if (number <= reader->position)
 			continue;
 		reader->position = number;
-		if (!reader_wants(registry, reader, code) ||
-		    !event_fill(registry, code, event))
+		if (!reader_wants(registry, reader, code))
 			continue;
+		if (!event_fill(registry, code, event)) {
+			/* Its heartbeat has gone, and the monitor has not been there since. */
+			reader->lost++;
+			continue;
+		}
 		event->lost = reader->lost;
 		reader->lost = 0;
 		return 0;

@@ -26,8 +26,8 @@ enum vitals_event_kind {
  * @size: set by VITALS_INIT()
  * @kind: one of enum vitals_event_kind
  * @number: 1 and up, in order
- * @lost: changes that newer ones of the same heartbeat made stale before this reader saw them,
- *        since the event before
+ * @lost: changes that newer ones of the same heartbeat made stale before this reader saw them, or
+ *        whose heartbeat has gone, since the event before
  * @heartbeat_id: which
  * @thread_id: of the thread whose heartbeat it is, for vitals_quitter_abandon(); 0: none
  * @from: enum vitals_state; -1 in a first event

@@ -11,6 +11,18 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 bad=0
 
+expectation='int two(int i);
+int two(int i)
+{
+	VITALS_EXPECT_NO_STALL(100) {
+		VITALS_EXPECT_NO_STALL(i + 1)
+			(void)vitals_expected();
+		if (i)
+			return i;
+	}
+	return one;
+}'
+
 try() { # HEADER COMPILER FLAGS...
 	local header=$1
 
@@ -26,6 +38,8 @@ for path in "$srcdir"/lib/vitals*.h "$srcdir"/exporter/vitals*.h; do
 	# Twice: the include guard is tried too.
 	printf '#include <%s>\n#include <%s>\nextern int one;\n' "$header" "$header" |
 		tee "$tmp/one.c" >"$tmp/one.cc"
+	# Not a macro that nobody expands.
+	[ $header != vitals-expect.h ] || echo "$expectation" | tee -a "$tmp/one.c" >>"$tmp/one.cc"
 	for form in '' -DVITALS_NO_INLINE; do
 		try "$header" "$CC" -std=c11 $strict -Wstrict-prototypes $form "$tmp/one.c"
 		[ -n "$CXX" ] && try "$header" "$CXX" -std=c++17 $strict $form "$tmp/one.cc"

@@ -18,7 +18,7 @@ core_levels='
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print report
 5 changes events look sums sweep monitor watch notifier signals
-6 main stages listen finish exit process
+6 main stages listen finish exit process expect
 '
 exporter_levels='
 0 buffer escape fd

@@ -143,6 +143,18 @@ static void events_calls(void)
 	ck_assert_int_gt(vitals_event_text(&event, NULL, 0), 0);
 }
 
+static void expect_calls(void)
+{
+	vitals_heartbeat *begun = vitals_expect_begin(VITALS_S(60), NULL, 0, NULL);
+
+	call_note("vitals_expect_begin");
+	ck_assert_ptr_eq(vitals_expected(), begun);
+	IS_NULL(vitals_expect_end, NULL);
+	ck_assert_ptr_eq(vitals_expected(), begun);
+	IS_NULL(vitals_expect_end, begun);
+	IS_NULL(vitals_expected);
+}
+
 static void quitter_calls(void)
 {
 	struct vitals_quitter_options options = { 0 };
@@ -310,6 +322,7 @@ START_TEST(every_function_answers_nothing_as_documented)
 	fds = fd_count();
 	heartbeat_calls();
 	events_calls();
+	expect_calls();
 	quitter_calls();
 	thread_calls();
 	snapshot_calls();

@@ -5,6 +5,7 @@
  * until the others are done. VITALS_STRESS_SECONDS and VITALS_STRESS_THREADS make it long and wide.
  */
 
+#include "chance.h"
 #include "harness.h"
 
 #include "clock.h"
@@ -13,9 +14,10 @@
 #include "snapshot.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 #define T VITALS_MS(200)
@@ -30,13 +32,6 @@ static void setup(void)
 static void teardown(void)
 {
 	registry = vitals_registry_free(registry);
-}
-
-static uint64_t number_from(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
 /* Who counts what, exactly. */
@@ -85,15 +80,19 @@ static void *beater_run(void *arg)
 	uint64_t beats;
 
 	mine = heartbeat_in(group, "beater", kind == 1 ? VITALS_COARSE_HISTOGRAM : 0, T);
-	if (!mine)
+	if (!mine) {
+		atomic_fetch_sub(&beaters_left, 1);
 		return NULL;
+	}
 	(void)worker_check(vitals_heartbeat_own(mine) == 0);
 	for (beats = 0; !is_over() || beats < BEATS_MIN; beats++) {
 		(void)worker_check(vitals_heartbeat_pulse(mine) == 0);
 		(void)worker_check(vitals_heartbeat_pulse(shared) == 0);
 		if (kind == 3) {
 			vitals_heartbeat_touch(mine);
+			vitals_heartbeat_touch(shared);
 			(void)vitals_heartbeat_due(mine);
+			(void)vitals_heartbeat_due(shared);
 			/* Ends what the pulse began: every pulse has its interval. */
 			(void)worker_check(vitals_heartbeat_idle(mine) == 0);
 		}
@@ -125,16 +124,21 @@ static void *registrar_run(void *arg)
 					 arg ? VITALS_COARSE_HISTOGRAM : 0, VITALS_MS(1));
 		if (!heartbeat)
 			return NULL;
-		(void)worker_check(vitals_heartbeat_own(heartbeat) == 0);
+		if (arg)
+			(void)worker_check(vitals_heartbeat_own(heartbeat) == 0);
 		for (i = 0; i < 3; i++) {
+			/* Without an owner it enters nothing. */
 			VITALS_SCOPE(heartbeat, "pass", i ? VITALS_MS(i) : 0);
 
 			(void)worker_check(vitals_heartbeat_pulse(heartbeat) == 0);
 		}
 		/* Closed in it. */
-		(void)worker_check(vitals_heartbeat_enter(heartbeat, "close", 0) == 1);
+		(void)worker_check(vitals_heartbeat_enter(heartbeat, "close", 0) ==
+				   (arg ? 1 : -EPERM));
+		(void)vitals_heartbeat_ref(heartbeat);
 		vitals_heartbeat_close(heartbeat);
 		(void)worker_check(vitals_heartbeat_pulse(heartbeat) == -ECANCELED);
+		(void)vitals_heartbeat_unref(heartbeat);
 		(void)vitals_heartbeat_unref(heartbeat);
 		atomic_fetch_add(&pulses[PASSING], 3);
 		atomic_fetch_add(&firsts[PASSING], 1);
@@ -210,6 +214,30 @@ static void heartbeats_look(vitals_snapshot *snapshot)
 		(void)worker_check(row.state < VITALS_CLOSED);
 }
 
+/* What is asked for by its heartbeat rather than by a walk; and printed. */
+static void *one_reader_run(void *arg)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	vitals_snapshot *snapshot = NULL;
+	struct vitals_event event;
+	vitals_events *events;
+
+	VITALS_INIT(&event);
+	while (!writers_done()) {
+		if (!worker_check(vitals_events_open(registry, shared, &events) == 0) ||
+		    !worker_check(vitals_snapshot_take(registry, &snapshot) == 0))
+			break;
+		(void)worker_check(vitals_snapshot_print(snapshot, null) == 0);
+		(void)worker_check(vitals_events_fd(events) >= 0);
+		while (vitals_events_next(events, VITALS_MS(1), &event) == 0)
+			(void)worker_check(strcmp(event.name, "shared") == 0);
+		(void)vitals_events_close(events);
+	}
+	(void)vitals_snapshot_free(snapshot);
+	(void)close(null);
+	return arg;
+}
+
 /*
  * A group's totals never shrink, though members leave it: but for one that is left so fast that no
  * walk finds it holding still.
@@ -217,7 +245,9 @@ static void heartbeats_look(vitals_snapshot *snapshot)
 static void groups_look(vitals_snapshot *snapshot, struct vitals_group_info *before)
 {
 	struct vitals_group_info row;
+	uint64_t counts[VITALS_BUCKETS_FINE];
 	uint32_t i;
+	int r;
 
 	VITALS_INIT(&row);
 	for (i = 0; i < GROUPS && vitals_snapshot_group(snapshot, i, &row) == 0; i++) {
@@ -225,6 +255,8 @@ static void groups_look(vitals_snapshot *snapshot, struct vitals_group_info *bef
 				   strcmp(row.name, group_names[PASSING]) == 0);
 		(void)worker_check(row.stalls >= before[i].stalls);
 		(void)worker_check(row.late_pulses >= before[i].late_pulses);
+		r = vitals_snapshot_group_buckets(snapshot, i, 0, counts);
+		(void)worker_check(r == 0 || r == -ENOENT);
 		before[i] = row;
 	}
 }
@@ -357,13 +389,14 @@ START_TEST(everybody_works_at_once_and_everything_is_counted)
 	ck_assert_int_eq(pthread_create(&others[3], NULL, looker_run, NULL), 0);
 	ck_assert_int_eq(pthread_create(&others[4], NULL, event_reader_run, read), 0);
 	ck_assert_int_eq(pthread_create(&others[5], NULL, forker_run, root), 0);
+	ck_assert_int_eq(pthread_create(&others[6], NULL, one_reader_run, NULL), 0);
 
 	while (nanosleep(&left, &left) < 0)
 		continue;
 	atomic_store(&over, 1);
 	for (i = 0; i < n; i++)
 		ck_assert_int_eq(pthread_join(beaters[i], NULL), 0);
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < 7; i++)
 		ck_assert_int_eq(pthread_join(others[i], NULL), 0);
 	worker_checks_passed();
 	totals_expect();
