@@ -270,21 +270,18 @@ static uint64_t look_within(const struct looked *at)
 	return ns - ns / 4 * (at->index * 2654435761u >> 24) / 256;
 }
 
-/* Says when to look again, in the wheel's time. */
-static void look_again(struct vt_looks *looks, const struct looked *at, bool told)
+/* When to look again, in the wheel's time; 0: nothing but somebody's doing will change it. */
+static uint64_t look_again(const struct vt_looks *looks, const struct looked *at,
+			   bool told)
 {
 	uint64_t stays_ns = at->verdict.stays_ns, within_ns = look_within(at);
 
-	if (at->verdict.state != VITALS_DEAD && stays_ns > within_ns)
-		stays_ns = within_ns;
 	/* What readers could not be told is told in the next turn. */
 	if (!told)
-		stays_ns = 0;
-	if (stays_ns == UINT64_MAX)
-		vt_wheel_remove(at->registry, &looks->wheel, at->index);
-	else
-		vt_wheel_put(at->registry, &looks->wheel, at->index,
-			     looks->ran_ns + stays_ns);
+		return looks->ran_ns + 1;
+	if (at->verdict.state == VITALS_DEAD)
+		return 0;
+	return looks->ran_ns + (stays_ns < within_ns ? stays_ns : within_ns);
 }
 
 /*
@@ -302,8 +299,20 @@ static bool bury_due(const struct looked *at, const struct vt_tick *tick)
 	return tick->at_ns % LOOK_MAX_NS < within_ns + tick->tick_ns;
 }
 
-static void look(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
-		 struct vt_looks *looks, bool in_passing)
+/* The scopes it is in, if it ever was in any. */
+static void scopes_load(struct looked *at, const struct vt_tick *tick)
+{
+	at->sign.framed.depth = 0;
+	at->shortest_ns = UINT64_MAX;
+	/* Acquire: whoever sees the flag finds the scopes. */
+	if (!(atomic_load_explicit(&at->hot->flags, memory_order_acquire) & VT_HB_SCOPES))
+		return;
+	vt_frames_load(&at->registry->view, at->index, tick, &at->sign.framed);
+	at->shortest_ns = vt_frames_shortest(&at->registry->view, at->index);
+}
+
+uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		    struct vt_looks *looks, bool in_passing)
 {
 	struct looked at = { .registry = registry,
 			     .index = index,
@@ -317,15 +326,14 @@ static void look(vitals_registry *registry, uint32_t index, const struct vt_tick
 		adopt(looks, &at);
 		in_passing = false;
 	}
-	vt_frames_load(&registry->view, index, tick, &at.sign.framed);
+	scopes_load(&at, tick);
 	vt_sign_load(at.hot, at.cold, &at.sign);
 	if (!(at.gen & 1u) || at.sign.flags & VT_HB_CLOSED) {
 		uncount(looks, &at);
-		return;
+		return 0;
 	}
 	if (!(KNOWN(at.cold, marks) & VT_COLD_COUNTED))
-		return;
-	at.shortest_ns = vt_frames_shortest(&registry->view, index);
+		return 0;
 	if (at.sign.timeout_ns < at.shortest_ns)
 		at.shortest_ns = at.sign.timeout_ns;
 	sign_see(looks, &at, tick);
@@ -336,24 +344,28 @@ static void look(vitals_registry *registry, uint32_t index, const struct vt_tick
 	}
 	remember(looks, &at, tick);
 	told = vt_changes_note(registry, index, &at.verdict, tick);
-	if (!in_passing || !told || bad(at.verdict.state))
-		look_again(looks, &at, told);
 	if (at.shortest_ns < looks->shortest_ns)
 		looks->shortest_ns = at.shortest_ns;
 	if (at.shortest_ns < looks->round_shortest_ns)
 		looks->round_shortest_ns = at.shortest_ns;
+	if (in_passing && told && !bad(at.verdict.state))
+		return UINT64_MAX;
+	return look_again(looks, &at, told);
 }
 
-void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
-		struct vt_looks *looks)
+void vt_look_put(vitals_registry *registry, uint32_t index, uint64_t again_ns,
+		 struct vt_looks *looks)
 {
-	look(registry, index, tick, looks, false);
+	if (!again_ns)
+		vt_wheel_remove(registry, &looks->wheel, index);
+	else if (again_ns != UINT64_MAX)
+		vt_wheel_put(registry, &looks->wheel, index, again_ns);
 }
 
-void vt_look_past(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
-		  struct vt_looks *looks)
+void vt_look_prefetch(const vitals_registry *registry, uint32_t index)
 {
-	look(registry, index, tick, looks, true);
+	__builtin_prefetch(vt_slot(registry, VT_KIND_HOT, index));
+	__builtin_prefetch(vt_slot(registry, VT_KIND_COLD, index), 1);
 }
 
 void vt_looks_begin(vitals_registry *registry, struct vt_looks *looks,

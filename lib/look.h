@@ -40,12 +40,17 @@ struct vt_looks {
 void vt_looks_begin(vitals_registry *registry, struct vt_looks *looks,
 		    const struct vt_tick *tick);
 
-void vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
-		struct vt_looks *looks);
+/*
+ * Return: when to look again, in the wheel's time, for vt_look_put(); 0: not at all. A look in passing
+ * answers UINT64_MAX where the next one comes when it would have come anyway.
+ */
+uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
+		    struct vt_looks *looks, bool in_passing);
+void vt_look_put(vitals_registry *registry, uint32_t index, uint64_t again_ns,
+		 struct vt_looks *looks);
 
-/* The same in passing: where nothing is wrong, the next look comes when it would have come anyway. */
-void vt_look_past(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
-		  struct vt_looks *looks);
+/* What a look will need, while something else goes on. */
+void vt_look_prefetch(const vitals_registry *registry, uint32_t index);
 
 /* A round over all has ended: what is gathered of those that are gone since goes too. */
 void vt_looks_round(struct vt_looks *looks);

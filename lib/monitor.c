@@ -26,6 +26,7 @@
  */
 #define LOOKS 64u
 #define LOOK_NS 10000u
+#define BATCH 16u
 
 int vt_monitor_make(vitals_registry *registry)
 {
@@ -134,12 +135,10 @@ struct turn {
 };
 
 /* Return: whether there is time for more. */
-static bool turn_look(void *user, uint32_t index)
+static bool turn_looked(struct turn *turn)
 {
-	struct turn *turn = user;
 	uint64_t now_ns;
 
-	vt_look_at(turn->registry, index, &turn->monitor->tick, &turn->monitor->looks);
 	if (++turn->looks % LOOKS || !turn->until_ns)
 		return true;
 	now_ns = vt_clock_now();
@@ -147,6 +146,42 @@ static bool turn_look(void *user, uint32_t index)
 		turn->busy_ns += now_ns - turn->clock_ns;
 	turn->clock_ns = now_ns;
 	return now_ns < turn->until_ns;
+}
+
+static bool look_posted(void *user, uint32_t index)
+{
+	struct turn *turn = user;
+	struct vt_looks *looks = &turn->monitor->looks;
+
+	vt_look_put(turn->registry, index,
+		    vt_look_at(turn->registry, index, &turn->monitor->tick, looks, false),
+		    looks);
+	return turn_looked(turn);
+}
+
+/*
+ * Those that have come up, so many at a time that what one waits for from memory is on its way while
+ * others are looked at. Return: whether there may be more; @ret_on: and time for them.
+ */
+static bool look_at_batch(struct turn *turn, bool *ret_on)
+{
+	vitals_registry *registry = turn->registry;
+	struct vt_looks *looks = &turn->monitor->looks;
+	uint32_t index[BATCH], i, n = 0;
+	uint64_t again_ns[BATCH];
+
+	while (n < BATCH &&
+	       vt_wheel_next(registry, &looks->wheel, looks->ran_ns, &index[n]))
+		vt_look_prefetch(registry, index[n++]);
+	for (i = 0; i < n; i++) {
+		again_ns[i] = vt_look_at(registry, index[i], &turn->monitor->tick, looks,
+					 false);
+		vt_wheel_prefetch_put(registry, &looks->wheel, again_ns[i]);
+		*ret_on &= turn_looked(turn);
+	}
+	for (i = 0; i < n; i++)
+		vt_look_put(registry, index[i], again_ns[i], looks);
+	return n == BATCH;
 }
 
 static void groups_consider(vitals_registry *registry, struct vt_monitor *monitor)
@@ -166,20 +201,17 @@ static bool look_at_due(struct turn *turn, uint64_t ran_ns)
 	struct vt_monitor *monitor = turn->monitor;
 	struct vt_looks *looks = &monitor->looks;
 	bool on = true, more = true;
-	uint32_t index;
 
 	/*
 	 * Sequentially consistent, before the first slot is looked at: a slot that is given back
 	 * from now on is not taken again before the turn is over, see vt_slot_free().
 	 */
 	atomic_fetch_add_explicit(&registry->turns, 1, memory_order_seq_cst);
+	vt_wheel_prefetch(registry, &looks->wheel, looks->ran_ns);
 	vt_sweep_go_on(registry, &monitor->sweep, &monitor->tick, ran_ns, looks);
-	while (on && more) {
-		more = vt_wheel_next(registry, &looks->wheel, looks->ran_ns, &index);
-		if (more)
-			on = turn_look(turn, index);
-	}
-	if (!vt_inbox_drain(registry, turn_look, turn))
+	while (on && more)
+		more = look_at_batch(turn, &on);
+	if (!vt_inbox_drain(registry, look_posted, turn))
 		more = true;
 	groups_consider(registry, monitor);
 	/*

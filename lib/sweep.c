@@ -9,6 +9,8 @@
 #define PER_S 12500u
 #define LEAST 16u
 #define MOST 4096u
+/* So far ahead it says what it will need. */
+#define AHEAD 8u
 
 void vt_sweep_begin(struct vt_sweep *sweep, const struct vt_tick *tick)
 {
@@ -58,7 +60,10 @@ void vt_sweep_go_on(vitals_registry *registry, struct vt_sweep *sweep,
 	if (!sweep->at)
 		round_begin(sweep, tick);
 	for (; n && sweep->at < used; n--, sweep->at++) {
-		vt_look_past(registry, sweep->at, tick, looks);
+		if (sweep->at + AHEAD < used)
+			vt_look_prefetch(registry, sweep->at + AHEAD);
+		vt_look_put(registry, sweep->at,
+			    vt_look_at(registry, sweep->at, tick, looks, true), looks);
 		if (sweep->sums.n_many)
 			vt_sums_visit(registry, &sweep->sums, sweep->at);
 	}

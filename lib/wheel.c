@@ -5,12 +5,14 @@
 #include <string.h>
 
 #define UNIT_BITS 16
-#define LEVEL_BITS 6
+#define LEVEL_BITS 3
 #define CAME_UP (VT_WHEEL_LEVELS * VT_WHEEL_BUCKETS)
 /* In wheel_prev, of the first in a bucket: which one. */
 #define FIRST 0x80000000u
+/* So many buckets ahead there is one that cannot be taken for the present. */
+#define AHEAD (VT_WHEEL_BUCKETS - 1)
 /* 2^42 units are nine years: what is later comes up then, for nothing. */
-#define FARTHEST ((UINT64_C(1) << LEVEL_BITS * VT_WHEEL_LEVELS) - 1)
+#define FARTHEST ((uint64_t)(AHEAD - 1) << LEVEL_BITS * (VT_WHEEL_LEVELS - 1))
 
 void vt_wheel_begin(vitals_registry *registry, struct vt_wheel *wheel, uint64_t ns)
 {
@@ -52,26 +54,29 @@ void vt_wheel_remove(vitals_registry *registry, struct vt_wheel *wheel, uint32_t
 	heartbeat->wheel_prev = 0;
 }
 
+/* The bucket in which something comes up at @unit, or not long before. */
+static uint32_t bucket_of(const struct vt_wheel *wheel, uint64_t unit)
+{
+	uint32_t level = 0;
+
+	if (unit < wheel->at)
+		unit = wheel->at;
+	if (unit - wheel->at > FARTHEST)
+		unit = wheel->at + FARTHEST;
+	while ((unit >> level * LEVEL_BITS) - (wheel->at >> level * LEVEL_BITS) >= AHEAD)
+		level++;
+	return level * VT_WHEEL_BUCKETS +
+	       (uint32_t)(unit >> level * LEVEL_BITS) % VT_WHEEL_BUCKETS;
+}
+
 void vt_wheel_put(vitals_registry *registry, struct vt_wheel *wheel, uint32_t index,
 		  uint64_t ns)
 {
 	vitals_heartbeat *heartbeat = vt_heartbeat_at(registry, index);
-	uint64_t unit = ns >> UNIT_BITS, differs;
-	uint32_t level = 0, bucket;
+	uint32_t bucket = bucket_of(wheel, ns >> UNIT_BITS);
 
-	vt_wheel_remove(registry, wheel, index);
-	if (unit < wheel->at)
-		unit = wheel->at;
-	differs = unit ^ wheel->at;
-	if (differs > FARTHEST) {
-		unit = wheel->at | FARTHEST;
-		differs = unit ^ wheel->at;
-	}
-	if (differs)
-		level = (63u - (uint32_t)__builtin_clzll(differs)) / LEVEL_BITS;
-	bucket = level * VT_WHEEL_BUCKETS +
-		 (uint32_t)(unit >> level * LEVEL_BITS) % VT_WHEEL_BUCKETS;
-
+	if (heartbeat->wheel_prev)
+		vt_wheel_remove(registry, wheel, index);
 	heartbeat->wheel_next = wheel->buckets[bucket];
 	heartbeat->wheel_prev = bucket | FIRST;
 	if (heartbeat->wheel_next)
@@ -81,31 +86,34 @@ void vt_wheel_put(vitals_registry *registry, struct vt_wheel *wheel, uint32_t in
 	bucket_mark(wheel, bucket);
 }
 
-/*
- * The first filled bucket from the wheel's time on, and when it begins. A lower level's come before a
- * higher one's; of the higher ones those at the wheel's own time have been taken as it came there.
- */
+/* The filled bucket that comes up first from the wheel's time on, and when. */
 static bool bucket_next(const struct vt_wheel *wheel, uint32_t *ret_bucket,
 			uint64_t *ret_unit)
 {
-	uint32_t level, here, bit;
-	uint64_t ahead;
+	uint32_t level;
 
+	*ret_bucket = 0;
+	*ret_unit = UINT64_MAX;
 	for (level = 0; level < VT_WHEEL_LEVELS; level++) {
-		here = (uint32_t)(wheel->at >> level * LEVEL_BITS) % VT_WHEEL_BUCKETS;
-		ahead = wheel->filled[level] & ~UINT64_C(0) << here;
-		if (!ahead)
+		uint64_t here = wheel->at >> level * LEVEL_BITS, unit;
+		uint64_t filled = wheel->filled[level];
+		unsigned turn = here % VT_WHEEL_BUCKETS;
+
+		if (!filled)
 			continue;
-		bit = (uint32_t)__builtin_ctzll(ahead);
-		*ret_bucket = level * VT_WHEEL_BUCKETS + bit;
-		*ret_unit = wheel->at >> (level + 1) * LEVEL_BITS
-						 << (level + 1) * LEVEL_BITS |
-			    (uint64_t)bit << level * LEVEL_BITS;
-		if (*ret_unit < wheel->at)
-			*ret_unit = wheel->at;
-		return true;
+		/* Its buckets in the order in which they come, the present one first. */
+		filled = filled >> turn | filled << (VT_WHEEL_BUCKETS - turn) % 64;
+		here += (unsigned)__builtin_ctzll(filled);
+		unit = here << level * LEVEL_BITS;
+		/* What was put here for the present bucket came too late for its beginning. */
+		if (unit < wheel->at)
+			unit = wheel->at;
+		if (unit >= *ret_unit)
+			continue;
+		*ret_unit = unit;
+		*ret_bucket = level * VT_WHEEL_BUCKETS + here % VT_WHEEL_BUCKETS;
 	}
-	return false;
+	return *ret_unit != UINT64_MAX;
 }
 
 /* All of a bucket at once: only its first knows which it is in. */
@@ -120,14 +128,29 @@ static void bucket_comes_up(vitals_registry *registry, struct vt_wheel *wheel,
 	vt_heartbeat_at(registry, first - 1)->wheel_prev = CAME_UP | FIRST;
 }
 
-/* What the look after this one will need, while this one goes on. */
-static void prefetch(const vitals_registry *registry, uint32_t code)
+static void bucket_prefetch(const vitals_registry *registry, const struct vt_wheel *wheel,
+			    uint32_t bucket)
 {
-	if (!code)
-		return;
-	__builtin_prefetch(vt_heartbeat_at(registry, code - 1));
-	__builtin_prefetch(vt_slot(registry, VT_KIND_HOT, code - 1));
-	__builtin_prefetch(vt_slot(registry, VT_KIND_COLD, code - 1));
+	if (wheel->buckets[bucket])
+		__builtin_prefetch(vt_heartbeat_at(registry, wheel->buckets[bucket] - 1),
+				   1);
+}
+
+void vt_wheel_prefetch(const vitals_registry *registry, const struct vt_wheel *wheel,
+		       uint64_t ns)
+{
+	uint64_t unit = wheel->at, now = ns >> UNIT_BITS;
+
+	/* The short buckets: in each there are few, so its list is no help. */
+	for (; unit <= now && unit - wheel->at < AHEAD; unit++)
+		bucket_prefetch(registry, wheel, unit % VT_WHEEL_BUCKETS);
+	bucket_prefetch(registry, wheel, CAME_UP);
+}
+
+void vt_wheel_prefetch_put(const vitals_registry *registry, const struct vt_wheel *wheel,
+			   uint64_t ns)
+{
+	bucket_prefetch(registry, wheel, bucket_of(wheel, ns >> UNIT_BITS));
 }
 
 bool vt_wheel_next(vitals_registry *registry, struct vt_wheel *wheel, uint64_t ns,
@@ -155,6 +178,6 @@ bool vt_wheel_next(vitals_registry *registry, struct vt_wheel *wheel, uint64_t n
 	}
 	*ret_index = wheel->buckets[CAME_UP] - 1;
 	vt_wheel_remove(registry, wheel, *ret_index);
-	prefetch(registry, wheel->buckets[CAME_UP]);
+	bucket_prefetch(registry, wheel, CAME_UP);
 	return true;
 }

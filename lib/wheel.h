@@ -4,10 +4,10 @@
  * Wheel
  *
  * When to look at which heartbeat: as often as its own deadline needs, and no more. Levels of 64
- * buckets, each level's bucket as long as the whole level below it; a heartbeat lies where its time
- * differs from the wheel's. What comes up in a long bucket comes too early: it is looked at and put
- * into a shorter one, so no time need be kept for it. Time is time that the process ran, so a pause
- * brings nothing up. Only whoever judges touches it.
+ * buckets, a level's bucket eight times as long as those of the level below: a heartbeat lies where
+ * its time is at least some seven buckets away, and comes up when its bucket begins, too early by no
+ * more than an eighth. It is looked at then and put in again, so no time need be kept for it. Time is
+ * time that the process ran, so a pause brings nothing up. Only whoever judges touches it.
  */
 
 #ifndef VT_WHEEL_H
@@ -15,7 +15,7 @@
 
 #include "heartbeat.h"
 
-#define VT_WHEEL_LEVELS 7
+#define VT_WHEEL_LEVELS 13
 #define VT_WHEEL_BUCKETS 64
 
 struct vt_wheel {
@@ -41,5 +41,11 @@ void vt_wheel_remove(vitals_registry *registry, struct vt_wheel *wheel, uint32_t
  */
 bool vt_wheel_next(vitals_registry *registry, struct vt_wheel *wheel, uint64_t ns,
 		   uint32_t *ret_index);
+
+/* What taking out what comes up by @ns will need, and what putting something in for then. */
+void vt_wheel_prefetch(const vitals_registry *registry, const struct vt_wheel *wheel,
+		       uint64_t ns);
+void vt_wheel_prefetch_put(const vitals_registry *registry, const struct vt_wheel *wheel,
+			   uint64_t ns);
 
 #endif
