@@ -22,9 +22,7 @@ struct vitals_heartbeat {
 	struct vt_intervals *intervals; /* followed by the counts; NULL: no histogram */
 	_Atomic uint32_t refs;
 	uint32_t place; /* in its span */
-	/* The monitor's (wheel.c), and the list of changes' (changes.c); all index + 1. */
-	uint32_t wheel_prev;
-	uint32_t wheel_next;
+	/* The list of changes': codes, see changes.h. */
 	uint32_t change_prev;
 	uint32_t change_next;
 };

@@ -9,15 +9,10 @@ static uint32_t words_of(uint32_t bits)
 	return (bits + BITS - 1) / BITS;
 }
 
-/* A span's bits, one for each slot, and behind them one for each word of those. */
-static _Atomic uint64_t *bits_of(struct vt_span_head *span)
-{
-	return vt_span_bits(span, VT_POOL_HEARTBEAT);
-}
-
+/* The bits of the words of a span's bits. */
 static _Atomic uint64_t *tops_of(struct vt_span_head *span)
 {
-	return bits_of(span) + words_of(span->count);
+	return span->bits + words_of(span->count);
 }
 
 /*
@@ -29,7 +24,7 @@ void vt_inbox_post(struct vt_span_head *span, uint32_t place)
 {
 	uint32_t word = place / BITS;
 
-	atomic_fetch_or_explicit(&bits_of(span)[word], UINT64_C(1) << place % BITS,
+	atomic_fetch_or_explicit(&span->bits[word], UINT64_C(1) << place % BITS,
 				 memory_order_release);
 	atomic_fetch_or_explicit(&tops_of(span)[word / BITS], UINT64_C(1) << word % BITS,
 				 memory_order_release);
@@ -54,7 +49,7 @@ static bool word_drain(struct vt_span_head *span, uint32_t word,
 {
 	/* Acquire, here and below: pairs with vt_inbox_post(). */
 	uint64_t bits =
-		atomic_exchange_explicit(&bits_of(span)[word], 0, memory_order_acquire);
+		atomic_exchange_explicit(&span->bits[word], 0, memory_order_acquire);
 	bool on = true;
 
 	for (; bits; bits &= bits - 1)

@@ -32,6 +32,22 @@ struct looked {
 	struct vt_verdict verdict;
 };
 
+/* Both parts of a slot in use: they are in spans of the same number. */
+static void slots_find(const vitals_registry *registry, uint32_t index,
+		       struct vt_hot **hot, struct vt_cold **cold)
+{
+	const struct vt_span *spans = registry->view.spans[VT_KIND_HOT];
+	uint32_t n = atomic_load_explicit(&registry->view.n_spans[VT_KIND_HOT],
+					  memory_order_acquire);
+
+	while (n-- && index < spans[n].first)
+		continue;
+	index -= spans[n].first;
+	*hot = (void *)(spans[n].base + (size_t)index * sizeof(**hot));
+	*cold = (void *)(registry->view.spans[VT_KIND_COLD][n].base +
+			 (size_t)index * sizeof(**cold));
+}
+
 static bool quiet(uint32_t state)
 {
 	return state == VITALS_SILENT || state == VITALS_STUCK;
@@ -314,12 +330,13 @@ static void scopes_load(struct looked *at, const struct vt_tick *tick)
 uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
 		    struct vt_looks *looks, bool in_passing)
 {
-	struct looked at = { .registry = registry,
-			     .index = index,
-			     .hot = vt_slot(registry, VT_KIND_HOT, index),
-			     .cold = vt_slot(registry, VT_KIND_COLD, index) };
+	struct looked at;
 	bool told;
 
+	/* Not emptied first: what is not filled in is large, and for those in scopes. */
+	at.registry = registry;
+	at.index = index;
+	slots_find(registry, index, &at.hot, &at.cold);
 	/* Sequentially consistent with vt_slot_close(): see vt_slot_free(). */
 	at.gen = atomic_load_explicit(&at.hot->gen, memory_order_seq_cst);
 	if (at.gen & 1u && at.gen != KNOWN(at.cold, gen)) {
@@ -364,8 +381,12 @@ void vt_look_put(vitals_registry *registry, uint32_t index, uint64_t again_ns,
 
 void vt_look_prefetch(const vitals_registry *registry, uint32_t index)
 {
-	__builtin_prefetch(vt_slot(registry, VT_KIND_HOT, index));
-	__builtin_prefetch(vt_slot(registry, VT_KIND_COLD, index), 1);
+	struct vt_hot *hot;
+	struct vt_cold *cold;
+
+	slots_find(registry, index, &hot, &cold);
+	__builtin_prefetch(hot);
+	__builtin_prefetch(cold, 1);
 }
 
 void vt_looks_begin(vitals_registry *registry, struct vt_looks *looks,

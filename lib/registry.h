@@ -61,10 +61,20 @@ struct vt_span_head {
 	uint32_t first;
 	uint32_t count;
 	uint32_t number; /* of the span in its pool */
+	_Atomic uint64_t
+		*bits; /* the inbox's: one for each, and one for each word of those */
+	struct vt_wheel_link
+		*links; /* the wheel's: close together, for it goes by many */
+};
+
+/* Where in a wheel a heartbeat is: index + 1 of its neighbours, see wheel.c. */
+struct vt_wheel_link {
+	uint32_t prev;
+	uint32_t next;
 };
 
 /* Bytes of a private record; what it is, the room that owns it knows, and asserts that it fits. */
-#define VT_RECORD_HEARTBEAT 48u
+#define VT_RECORD_HEARTBEAT 40u
 #define VT_RECORD_QUITTER 64u
 #define VT_RECORD_MEMBER 160u
 /* And of what few need: pages not written to take no memory. */
@@ -214,9 +224,6 @@ struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 /* The span that has the record at @index. */
 struct vt_span_head *vt_span_with(const vitals_registry *registry, enum vt_pool pool,
 				  uint32_t index);
-
-/* One bit for each of a span's, and a bit for each word of those; the inbox's. */
-void *vt_span_bits(struct vt_span_head *span, enum vt_pool pool);
 
 /*
  * The next use of a free slot begins: whoever knows the last by its gen no longer takes the slot for

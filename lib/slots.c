@@ -78,19 +78,31 @@ static uint32_t first_count(const vitals_registry *registry, enum vt_pool pool)
 								 : pools[pool].first;
 }
 
-/* Where its bits begin. */
+static size_t line_up(size_t size)
+{
+	return (size + VT_SPAN_HEAD - 1) / VT_SPAN_HEAD * VT_SPAN_HEAD;
+}
+
+/* Where what lies behind a span's records begins: its bits, its links, its end. */
 static size_t bits_at(enum vt_pool pool, uint32_t count)
 {
-	size_t at = VT_SPAN_HEAD + (record_stride(pool) + pools[pool].seldom) * count;
+	return line_up(VT_SPAN_HEAD + (record_stride(pool) + pools[pool].seldom) * count);
+}
 
-	return (at + VT_SPAN_HEAD - 1) / VT_SPAN_HEAD * VT_SPAN_HEAD;
+static size_t links_at(enum vt_pool pool, uint32_t count)
+{
+	size_t words = (count + 63) / 64;
+
+	return line_up(bits_at(pool, count) +
+		       (words + (words + 63) / 64) * sizeof(uint64_t));
 }
 
 static size_t span_size(enum vt_pool pool, uint32_t count)
 {
-	size_t words = (count + 63) / 64;
-
-	return bits_at(pool, count) + (words + (words + 63) / 64) * sizeof(uint64_t);
+	/* Only heartbeats are watched. */
+	if (pool != VT_POOL_HEARTBEAT)
+		return VT_SPAN_HEAD + record_stride(pool) * count;
+	return links_at(pool, count) + count * sizeof(struct vt_wheel_link);
 }
 
 /* The private records of one more span. */
@@ -107,6 +119,10 @@ static int span_records(vitals_registry *registry, enum vt_pool pool, uint32_t s
 	head->first = first;
 	head->count = count;
 	head->number = span;
+	if (pool == VT_POOL_HEARTBEAT) {
+		head->bits = (void *)((unsigned char *)head + bits_at(pool, count));
+		head->links = (void *)((unsigned char *)head + links_at(pool, count));
+	}
 	registry->pools[pool].spans[span] = head;
 	return 0;
 }
@@ -205,11 +221,6 @@ struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 {
 	return (struct vt_link *)(void *)(record_at(registry, pool, index) +
 					  pools[pool].record);
-}
-
-void *vt_span_bits(struct vt_span_head *span, enum vt_pool pool)
-{
-	return (unsigned char *)span + bits_at(pool, span->count);
 }
 
 /* As many slots again, in a segment of their own. */

@@ -7,19 +7,26 @@
 #define UNIT_BITS 16
 #define LEVEL_BITS 3
 #define CAME_UP (VT_WHEEL_LEVELS * VT_WHEEL_BUCKETS)
-/* In wheel_prev, of the first in a bucket: which one. */
+/* In prev, of the first in a bucket: which one. */
 #define FIRST 0x80000000u
 /* So many buckets ahead there is one that cannot be taken for the present. */
 #define AHEAD (VT_WHEEL_BUCKETS - 1)
 /* 2^42 units are nine years: what is later comes up then, for nothing. */
 #define FARTHEST ((uint64_t)(AHEAD - 1) << LEVEL_BITS * (VT_WHEEL_LEVELS - 1))
 
+static struct vt_wheel_link *link_of(const vitals_registry *registry, uint32_t index)
+{
+	struct vt_span_head *span = vt_span_with(registry, VT_POOL_HEARTBEAT, index);
+
+	return &span->links[index - span->first];
+}
+
 void vt_wheel_begin(vitals_registry *registry, struct vt_wheel *wheel, uint64_t ns)
 {
 	uint32_t i, n = vt_view_used(&registry->view, VT_KIND_HOT);
 
 	for (i = 0; i < n; i++)
-		vt_heartbeat_at(registry, i)->wheel_prev = 0;
+		link_of(registry, i)->prev = 0;
 	memset(wheel, 0, sizeof(*wheel));
 	wheel->at = ns >> UNIT_BITS;
 }
@@ -38,20 +45,20 @@ static void bucket_mark(struct vt_wheel *wheel, uint32_t bucket)
 
 void vt_wheel_remove(vitals_registry *registry, struct vt_wheel *wheel, uint32_t index)
 {
-	vitals_heartbeat *heartbeat = vt_heartbeat_at(registry, index);
-	uint32_t prev = heartbeat->wheel_prev, next = heartbeat->wheel_next;
+	struct vt_wheel_link *link = link_of(registry, index);
+	uint32_t prev = link->prev, next = link->next;
 
 	if (!prev)
 		return;
 	if (next)
-		vt_heartbeat_at(registry, next - 1)->wheel_prev = prev;
+		link_of(registry, next - 1)->prev = prev;
 	if (prev & FIRST) {
 		wheel->buckets[prev & ~FIRST] = next;
 		bucket_mark(wheel, prev & ~FIRST);
 	} else {
-		vt_heartbeat_at(registry, prev - 1)->wheel_next = next;
+		link_of(registry, prev - 1)->next = next;
 	}
-	heartbeat->wheel_prev = 0;
+	link->prev = 0;
 }
 
 /* The bucket in which something comes up at @unit, or not long before. */
@@ -72,16 +79,15 @@ static uint32_t bucket_of(const struct vt_wheel *wheel, uint64_t unit)
 void vt_wheel_put(vitals_registry *registry, struct vt_wheel *wheel, uint32_t index,
 		  uint64_t ns)
 {
-	vitals_heartbeat *heartbeat = vt_heartbeat_at(registry, index);
+	struct vt_wheel_link *link = link_of(registry, index);
 	uint32_t bucket = bucket_of(wheel, ns >> UNIT_BITS);
 
-	if (heartbeat->wheel_prev)
+	if (link->prev)
 		vt_wheel_remove(registry, wheel, index);
-	heartbeat->wheel_next = wheel->buckets[bucket];
-	heartbeat->wheel_prev = bucket | FIRST;
-	if (heartbeat->wheel_next)
-		vt_heartbeat_at(registry, heartbeat->wheel_next - 1)->wheel_prev =
-			index + 1;
+	link->next = wheel->buckets[bucket];
+	link->prev = bucket | FIRST;
+	if (link->next)
+		link_of(registry, link->next - 1)->prev = index + 1;
 	wheel->buckets[bucket] = index + 1;
 	bucket_mark(wheel, bucket);
 }
@@ -125,15 +131,14 @@ static void bucket_comes_up(vitals_registry *registry, struct vt_wheel *wheel,
 	wheel->buckets[bucket] = 0;
 	bucket_mark(wheel, bucket);
 	wheel->buckets[CAME_UP] = first;
-	vt_heartbeat_at(registry, first - 1)->wheel_prev = CAME_UP | FIRST;
+	link_of(registry, first - 1)->prev = CAME_UP | FIRST;
 }
 
 static void bucket_prefetch(const vitals_registry *registry, const struct vt_wheel *wheel,
 			    uint32_t bucket)
 {
 	if (wheel->buckets[bucket])
-		__builtin_prefetch(vt_heartbeat_at(registry, wheel->buckets[bucket] - 1),
-				   1);
+		__builtin_prefetch(link_of(registry, wheel->buckets[bucket] - 1), 1);
 }
 
 void vt_wheel_prefetch(const vitals_registry *registry, const struct vt_wheel *wheel,
