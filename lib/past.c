@@ -31,24 +31,24 @@ static uint64_t tick_at(const struct vt_past *past, uint64_t i)
 }
 
 /*
- * Narrows down where the ring passes @ns: at *low it is not after, at *high it is. Ticks are far
- * from even, but not very far: from a guess, in steps that double.
+ * Narrows down where the ring passes @ns: at *low it is not after, at *high it is. Ticks are about as
+ * far from each other everywhere: from a guess, in steps that double.
  */
 static void ticks_narrow(const struct vt_past *past, const struct vt_tick *tick,
 			 uint64_t ns, uint64_t *low, uint64_t *high)
 {
-	uint64_t back = (tick->at_ns - ns) / tick->tick_ns + 1, step = 1;
-	uint64_t i = *high - *low > back ? *high - back : *low;
+	uint64_t first = tick_at(past, *low), step = 1, i;
 
+	i = *low + (uint64_t)((double)(*high - *low) * (double)(ns - first) /
+			      (double)(tick->at_ns - first + 1));
 	while (i > *low && tick_at(past, i) > ns) {
 		*high = i;
 		i = i - *low > step ? i - step : *low;
 		step *= 2;
 	}
-	while (i < *high && tick_at(past, i) <= ns) {
+	for (step = 1; i < *high && tick_at(past, i) <= ns; step *= 2) {
 		*low = i;
 		i = *high - i > step ? i + step : *high;
-		step *= 2;
 	}
 	if (i < *high)
 		*high = i;

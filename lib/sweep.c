@@ -3,11 +3,13 @@
 #include "sweep.h"
 
 /*
- * So many a second: 100 000 heartbeats in eight seconds. And at least so many a turn, so that of a
- * few none has to wait.
+ * So many a second: 100 000 heartbeats in sixteen seconds. And at least so many a turn, so that of a
+ * few none has to wait; of many, less.
  */
-#define PER_S 12500u
+#define PER_S 6250u
 #define LEAST 16u
+#define LEAST_OF_MANY 8u
+#define MANY 4096u
 #define MOST 4096u
 /* So far ahead it says what it will need. */
 #define AHEAD 8u
@@ -52,9 +54,10 @@ void vt_sweep_go_on(vitals_registry *registry, struct vt_sweep *sweep,
 {
 	uint32_t used = vt_view_used(&registry->view, VT_KIND_HOT);
 	uint64_t n = ran_ns / (VITALS_S(1) / PER_S);
+	uint32_t least = used > MANY ? LEAST_OF_MANY : LEAST;
 
-	if (n < LEAST)
-		n = LEAST;
+	if (n < least)
+		n = least;
 	if (n > MOST)
 		n = MOST;
 	if (!sweep->at)

@@ -50,6 +50,8 @@ void vt_wheel_remove(vitals_registry *registry, struct vt_wheel *wheel, uint32_t
 
 	if (!prev)
 		return;
+	if (wheel->buckets[CAME_UP] == index + 1)
+		prev = CAME_UP | FIRST;
 	if (next)
 		link_of(registry, next - 1)->prev = prev;
 	if (prev & FIRST) {
@@ -162,6 +164,7 @@ bool vt_wheel_next(vitals_registry *registry, struct vt_wheel *wheel, uint64_t n
 		   uint32_t *ret_index)
 {
 	uint64_t now = ns >> UNIT_BITS, unit;
+	struct vt_wheel_link *link;
 	uint32_t bucket;
 
 	while (!wheel->buckets[CAME_UP]) {
@@ -181,8 +184,11 @@ bool vt_wheel_next(vitals_registry *registry, struct vt_wheel *wheel, uint64_t n
 		wheel->last = false;
 		return false;
 	}
+	/* What comes after it is not told that it is the first: see vt_wheel_remove(). */
 	*ret_index = wheel->buckets[CAME_UP] - 1;
-	vt_wheel_remove(registry, wheel, *ret_index);
+	link = link_of(registry, *ret_index);
+	wheel->buckets[CAME_UP] = link->next;
+	link->prev = 0;
 	bucket_prefetch(registry, wheel, CAME_UP);
 	return true;
 }
