@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-#define TICKS VT_TICKS
 /* Nobody is called bad for longer after a new sign of life. */
 #define LOOK_MAX_NS VITALS_S(1)
+#define MANY 4096u
 
 /* Relaxed, here and below: the monitor's memory has one writer, itself. */
 #define KNOWN(slot, field) atomic_load_explicit(&(slot)->field, memory_order_relaxed)
@@ -209,14 +209,20 @@ static uint64_t silence_ended(const struct looked *at)
 
 static void stall_note(const struct looked *at, const struct vt_tick *tick)
 {
-	struct vt_rare *rare = vt_slot(at->registry, VT_KIND_RARE, at->index);
 	bool was = quiet(at->sign.state), is = quiet(at->verdict.state);
+	struct vt_rare *rare;
 	uint64_t silence_ns;
 
-	if (is && !was)
-		stall_begins(at, rare, tick);
-	if (!was)
+	/* While it lasts the beat it began with is enough to know; in a scope there may be others. */
+	if (!was && !is)
 		return;
+	if (was && is && !at->verdict.scope && at->sign.state == at->verdict.state)
+		return;
+	rare = vt_slot(at->registry, VT_KIND_RARE, at->index);
+	if (!was) {
+		stall_begins(at, rare, tick);
+		return;
+	}
 	silence_ns = is ? at->verdict.silence_ns : silence_ended(at);
 	if (silence_ns > KNOWN(rare, worst_ns))
 		REMEMBER(rare, worst_ns, silence_ns);
@@ -276,13 +282,15 @@ static void sign_see(struct vt_looks *looks, struct looked *at,
  * The longest until it is looked at again though time alone would change nothing: for a new sign of
  * life, which may be followed by silence, and does away with a bad state. Not all at one moment.
  */
-static uint64_t look_within(const struct looked *at)
+static uint64_t look_within(const struct vt_looks *looks, const struct looked *at)
 {
 	uint64_t ns = at->shortest_ns + 1;
 
 	if (!bad(at->verdict.state))
 		return ns;
-	ns = ns / TICKS < LOOK_MAX_NS ? ns / TICKS : LOOK_MAX_NS;
+	/* As long as it costs next to nothing, a sign of life is told soon. */
+	ns /= looks->living > MANY ? 2 : VT_TICKS;
+	ns = ns < LOOK_MAX_NS ? ns : LOOK_MAX_NS;
 	return ns - ns / 4 * (at->index * 2654435761u >> 24) / 256;
 }
 
@@ -290,7 +298,7 @@ static uint64_t look_within(const struct looked *at)
 static uint64_t look_again(const struct vt_looks *looks, const struct looked *at,
 			   bool told)
 {
-	uint64_t stays_ns = at->verdict.stays_ns, within_ns = look_within(at);
+	uint64_t stays_ns = at->verdict.stays_ns, within_ns = look_within(looks, at);
 
 	/* What readers could not be told is told in the next turn. */
 	if (!told)
@@ -304,9 +312,10 @@ static uint64_t look_again(const struct vt_looks *looks, const struct looked *at
  * Is the owner of a quiet one to be looked for? When it falls silent, and about once a second from
  * then on.
  */
-static bool bury_due(const struct looked *at, const struct vt_tick *tick)
+static bool bury_due(const struct vt_looks *looks, const struct looked *at,
+		     const struct vt_tick *tick)
 {
-	uint64_t within_ns = look_within(at);
+	uint64_t within_ns = look_within(looks, at);
 
 	if (!quiet(at->verdict.state))
 		return false;
@@ -355,7 +364,7 @@ uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 		at.shortest_ns = at.sign.timeout_ns;
 	sign_see(looks, &at, tick);
 	at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
-	if (bury_due(&at, tick) && vt_heartbeat_bury(&registry->view, at.hot, at.cold)) {
+	if (bury_due(looks, &at, tick) && vt_heartbeat_bury(&registry->view, at.hot, at.cold)) {
 		at.sign.flags |= VT_HB_DEAD;
 		at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
 	}

@@ -87,6 +87,7 @@ struct vt_wheel_link {
 
 struct vt_pool_state {
 	struct vt_span_head *spans[VT_SPANS];
+	_Atomic uint32_t n_spans;
 	uint32_t capacity;
 	uint32_t free_first; /* index + 1; a queue, oldest first */
 	uint32_t free_last;
@@ -222,8 +223,19 @@ struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 			uint32_t index);
 
 /* The span that has the record at @index. */
-struct vt_span_head *vt_span_with(const vitals_registry *registry, enum vt_pool pool,
-				  uint32_t index);
+static inline struct vt_span_head *vt_span_with(const vitals_registry *registry,
+						enum vt_pool pool, uint32_t index)
+{
+	struct vt_span_head *const *spans = registry->pools[pool].spans;
+	/* Acquire: the spans up to there are filled in. */
+	uint32_t n = atomic_load_explicit(&registry->pools[pool].n_spans,
+					  memory_order_acquire);
+
+	/* The newest holds half of all. */
+	while (--n && index < spans[n]->first)
+		continue;
+	return spans[n];
+}
 
 /*
  * The next use of a free slot begins: whoever knows the last by its gen no longer takes the slot for

@@ -124,6 +124,9 @@ static int span_records(vitals_registry *registry, enum vt_pool pool, uint32_t s
 		head->links = (void *)((unsigned char *)head + links_at(pool, count));
 	}
 	registry->pools[pool].spans[span] = head;
+	/* Release pairs with the acquire in vt_span_with(). */
+	atomic_store_explicit(&registry->pools[pool].n_spans, span + 1,
+			      memory_order_release);
 	return 0;
 }
 
@@ -177,6 +180,7 @@ void vt_pools_free(vitals_registry *registry)
 				vt_pages_free(state->spans[span],
 					      span_size(pool, state->spans[span]->count));
 			state->spans[span] = NULL;
+			atomic_store_explicit(&state->n_spans, 0, memory_order_relaxed);
 		}
 }
 
@@ -189,18 +193,6 @@ static unsigned char *span_at(struct vt_span_head *span, enum vt_pool pool,
 			      uint32_t place)
 {
 	return (unsigned char *)span + VT_SPAN_HEAD + record_stride(pool) * place;
-}
-
-struct vt_span_head *vt_span_with(const vitals_registry *registry, enum vt_pool pool,
-				  uint32_t index)
-{
-	const struct vt_view *view = &registry->view;
-	enum vt_kind kind = kind_of(pool);
-	uint32_t n = atomic_load_explicit(&view->n_spans[kind], memory_order_acquire);
-
-	while (n-- && index < view->spans[kind][n].first)
-		continue;
-	return registry->pools[pool].spans[n];
 }
 
 static unsigned char *record_at(const vitals_registry *registry, enum vt_pool pool,

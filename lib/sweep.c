@@ -3,13 +3,14 @@
 #include "sweep.h"
 
 /*
- * So many a second: 100 000 heartbeats in sixteen seconds. And at least so many a turn, so that of a
- * few none has to wait; of many, less.
+ * So many a second, and at least so many a turn: a few are looked at in every turn, four thousand
+ * within a fifth of a second, and a hundred thousand, of whom each costs more, in sixteen.
  */
-#define PER_S 6250u
+#define PER_S 25000u
 #define LEAST 16u
-#define LEAST_OF_MANY 8u
 #define MANY 4096u
+#define PER_S_OF_MANY 6250u
+#define LEAST_OF_MANY 8u
 #define MOST 4096u
 /* So far ahead it says what it will need. */
 #define AHEAD 8u
@@ -53,11 +54,10 @@ void vt_sweep_go_on(vitals_registry *registry, struct vt_sweep *sweep,
 		    const struct vt_tick *tick, uint64_t ran_ns, struct vt_looks *looks)
 {
 	uint32_t used = vt_view_used(&registry->view, VT_KIND_HOT);
-	uint64_t n = ran_ns / (VITALS_S(1) / PER_S);
+	uint64_t n = ran_ns / (VITALS_S(1) / (used > MANY ? PER_S_OF_MANY : PER_S));
 	uint32_t least = used > MANY ? LEAST_OF_MANY : LEAST;
 
-	if (n < least)
-		n = least;
+	n = n < least ? least : n;
 	if (n > MOST)
 		n = MOST;
 	if (!sweep->at)
