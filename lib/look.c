@@ -364,7 +364,8 @@ uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 		at.shortest_ns = at.sign.timeout_ns;
 	sign_see(looks, &at, tick);
 	at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
-	if (bury_due(looks, &at, tick) && vt_heartbeat_bury(&registry->view, at.hot, at.cold)) {
+	if (bury_due(looks, &at, tick) &&
+	    vt_heartbeat_bury(&registry->view, at.hot, at.cold)) {
 		at.sign.flags |= VT_HB_DEAD;
 		at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
 	}

@@ -153,10 +153,11 @@ void vt_wheel_prefetch(const vitals_registry *registry, const struct vt_wheel *w
 	for (; unit <= now && unit - wheel->at < AHEAD; unit++)
 		bucket_prefetch(registry, wheel, unit % VT_WHEEL_BUCKETS);
 	for (level = 1; level < VT_WHEEL_LEVELS; level++)
-		bucket_prefetch(registry, wheel,
-				level * VT_WHEEL_BUCKETS +
-					(uint32_t)((wheel->at >> level * LEVEL_BITS) + 1) %
-						VT_WHEEL_BUCKETS);
+		bucket_prefetch(
+			registry, wheel,
+			level * VT_WHEEL_BUCKETS +
+				(uint32_t)((wheel->at >> level * LEVEL_BITS) + 1) %
+					VT_WHEEL_BUCKETS);
 	bucket_prefetch(registry, wheel, CAME_UP);
 }
 
