@@ -21,6 +21,7 @@ struct vt_sums {
 	uint32_t n_many; /* groups that are summed here */
 	bool many[VT_GROUPS];
 	bool kept[VT_GROUPS]; /* its sum waits for somebody who is closing */
+	bool done[VT_GROUPS]; /* made at once: nothing is added before the next round */
 	struct vt_sum {
 		uint64_t counts[VT_COARSE];
 		uint64_t sum_ns;
