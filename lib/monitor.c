@@ -42,20 +42,12 @@ int vt_monitor_make(vitals_registry *registry)
 	return 0;
 }
 
-int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work)
+void vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work)
 {
-	int r;
-
-	vt_lock(&registry->judge);
-	vt_lock(&registry->lock);
-	r = vt_monitor_make(registry);
-	vt_unlock(&registry->lock);
-	if (r == 0)
-		registry->monitor->work = work;
-	vt_unlock(&registry->judge);
+	/* Release: whoever does it finds what it goes by; pairs with the turn and its wait. */
+	atomic_store_explicit(&registry->monitor->work, work, memory_order_release);
 	/* The monitor may have descriptors to poll now. */
 	vt_registry_wake(registry);
-	return r;
 }
 
 /*
@@ -273,6 +265,7 @@ static void turn_locked(struct turn *turn, uint64_t now_ns, uint64_t *ret_next_n
 	vitals_registry *registry = turn->registry;
 	struct vt_monitor *monitor = turn->monitor;
 	struct vt_looks *looks = &monitor->looks;
+	const struct vt_monitor_work *work;
 	uint64_t paused_ns, ran_ns = looks->ran_ns, wish_ns = UINT64_MAX;
 	bool more;
 
@@ -285,8 +278,10 @@ static void turn_locked(struct turn *turn, uint64_t now_ns, uint64_t *ret_next_n
 		summary_store(&registry->root->summary, looks);
 	looks->changed = false;
 	started_up_latch(registry, looks);
-	if (monitor->work)
-		wish_ns = monitor->work->turn(registry, now_ns);
+	/* Acquire, as in watch.c: pairs with vt_monitor_work(). */
+	work = atomic_load_explicit(&monitor->work, memory_order_acquire);
+	if (work)
+		wish_ns = work->turn(registry, now_ns);
 	*ret_next_ns = more ? now_ns : now_ns + monitor->tick.tick_ns;
 	if (wish_ns < *ret_next_ns)
 		*ret_next_ns = wish_ns;
