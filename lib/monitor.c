@@ -295,7 +295,10 @@ int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret
 
 	if (!vt_trylock(&registry->judge))
 		return -EBUSY;
-	if (now_ns < registry->monitor->tick.at_ns)
+	/* Started meanwhile, it goes by the clock; before that, the start sets this one right. */
+	if (atomic_load_explicit(&registry->run, memory_order_acquire) == VT_RUN_RUNNING)
+		r = -EBUSY;
+	else if (now_ns < registry->monitor->tick.at_ns)
 		r = -EINVAL;
 	else
 		turn_locked(&turn, now_ns, ret_next_ns);

@@ -48,8 +48,8 @@ int vt_monitor_make(vitals_registry *registry) VT_REQUIRES(registry->lock);
 void vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work);
 
 /*
- * One turn. Return: 0 and when the next is due; -EBUSY if one is under way; -EINVAL if @now_ns is
- * before the last.
+ * One turn. Return: 0 and when the next is due; -EBUSY if one is under way, or the thread runs; -EINVAL
+ * if @now_ns is before the last.
  */
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns);
 

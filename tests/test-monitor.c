@@ -7,6 +7,7 @@
 #include "monitor.h"
 #include "verdict.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,6 +223,22 @@ START_TEST(a_stall_in_the_future_has_not_lasted_for_ever)
 	ck_assert_uint_le(atomic_load(&vt_heartbeat_rare(heartbeat)->stalled_ns),
 			  VITALS_S(60));
 	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* A step that did not see the start come: it would be ahead of the thread's clock. */
+START_TEST(a_turn_by_hand_is_none_while_the_thread_runs)
+{
+	struct vt_tick tick;
+	uint64_t next_ns;
+
+	step(0);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	now = vt_clock_now() + VITALS_S(3600);
+	ck_assert_int_eq(vt_monitor_turn_at(registry, now, &next_ns), -EBUSY);
+	ck_assert_int_eq(vitals_stop(registry), 0);
+	vt_tick_load(&registry->root->tick, &tick);
+	ck_assert_uint_lt(tick.at_ns, now);
 }
 END_TEST
 
@@ -632,6 +649,7 @@ int main(void)
 	tcase_add_test(tc, a_pause_before_the_start_is_no_credit_after_it);
 	tcase_add_test(tc, steps_in_the_future_do_not_spare_anybody_after_a_start);
 	tcase_add_test(tc, a_stall_in_the_future_has_not_lasted_for_ever);
+	tcase_add_test(tc, a_turn_by_hand_is_none_while_the_thread_runs);
 	tcase_add_test(tc, who_has_no_time_left_leaves_the_rest_of_what_was_posted);
 	tcase_add_test(tc, stuck_at_once_is_a_stall_too);
 	tcase_add_test(tc, is_woken_for_a_heartbeat_it_would_look_at_too_late);
