@@ -176,14 +176,30 @@ static bool look_at_batch(struct turn *turn, bool *ret_on)
 	return n == BATCH;
 }
 
-static void groups_consider(vitals_registry *registry, struct vt_monitor *monitor)
+/* A first sum is a walk over all: the monitor's own work, too. */
+static void turn_summed(struct turn *turn)
 {
+	uint64_t used = vt_view_used(&turn->registry->view, VT_KIND_HOT), now_ns;
+
+	if (!turn->until_ns)
+		return;
+	now_ns = vt_clock_now();
+	if (now_ns - turn->clock_ns < (used + LOOKS) * LOOK_NS)
+		turn->busy_ns += now_ns - turn->clock_ns;
+	turn->clock_ns = now_ns;
+}
+
+static void groups_consider(struct turn *turn)
+{
+	vitals_registry *registry = turn->registry;
+	struct vt_monitor *monitor = turn->monitor;
 	uint32_t i;
 
 	if (!monitor->looks.changed || monitor->looks.living <= VT_SUMS_MANY)
 		return;
 	for (i = 0; i < vt_view_used(&registry->view, VT_KIND_GROUP); i++)
-		vt_sums_consider(registry, &monitor->sweep.sums, i);
+		if (vt_sums_consider(registry, &monitor->sweep.sums, i))
+			turn_summed(turn);
 }
 
 /* Return: whether there is more to look at. */
@@ -205,7 +221,7 @@ static bool look_at_due(struct turn *turn, uint64_t ran_ns)
 		more = look_at_batch(turn, &on);
 	if (!vt_inbox_drain(registry, look_posted, turn))
 		more = true;
-	groups_consider(registry, monitor);
+	groups_consider(turn);
 	/*
 	 * From the next turn on, and readers know how far apart turns are. Before the turn is over,
 	 * for whoever registers until then wakes the monitor: it may have missed him.

@@ -178,7 +178,7 @@ void vt_sums_end(vitals_registry *registry, struct vt_sums *sums)
 			sums->kept[i] = !group_end(group_at(registry, i), &sums->sums[i]);
 }
 
-void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group)
+bool vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group)
 {
 	struct vt_group_slot *slot = group_at(registry, group);
 	uint32_t i, members = 0;
@@ -186,7 +186,7 @@ void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t 
 	for (i = 0; i < VT_STATES; i++)
 		members += atomic_load_explicit(&slot->states[i], memory_order_relaxed);
 	if (sums->many[group] || members <= VT_SUMS_MANY)
-		return;
+		return false;
 	sums->many[group] = true;
 	sums->n_many++;
 	sum_empty(&sums->sums[group]);
@@ -201,4 +201,5 @@ void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t 
 	}
 	sums->done[group] = group_end(slot, &sums->sums[group]);
 	sums->kept[group] = !sums->done[group];
+	return true;
 }

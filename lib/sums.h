@@ -39,8 +39,8 @@ void vt_sums_visit(vitals_registry *registry, struct vt_sums *sums, uint32_t ind
 
 /*
  * In a turn, after a group's counts have changed: from now on it is summed here, if it has become so
- * many. Its first sum is made at once.
+ * many. Its first sum is made at once. Return: whether that was now.
  */
-void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group);
+bool vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group);
 
 #endif
