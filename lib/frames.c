@@ -47,7 +47,8 @@ uint32_t vt_frames_enter(struct vt_scopes *scopes, const uint64_t *name, unsigne
 		STORE(frame, budget_ns, budget_ns);
 		for (i = 0; i < n; i++)
 			STORE(frame, name[i], name[i]);
-		STORE(frame, turn, turn + 1);
+		/* Odd, too, after one that was cut off here, and never the same again. */
+		STORE(frame, turn, (turn + 1) | 1u);
 	}
 	STORE(scopes, depth, depth + 1);
 	return depth + 1;
@@ -61,7 +62,8 @@ void vt_frames_leave(struct vt_scopes *scopes, uint32_t depth)
 		struct vt_frame *frame = &scopes->frames[i];
 
 		STORE(frame, turn,
-		      atomic_load_explicit(&frame->turn, memory_order_relaxed) + 1);
+		      (atomic_load_explicit(&frame->turn, memory_order_relaxed) | 1u) +
+			      1);
 	}
 	STORE(scopes, depth, depth);
 }

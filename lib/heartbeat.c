@@ -305,23 +305,26 @@ static void heartbeat_end(vitals_heartbeat *heartbeat)
 
 vitals_heartbeat *vitals_heartbeat_unref(vitals_heartbeat *heartbeat)
 {
-	uint32_t refs;
+	uint32_t refs, mine;
 
 	if (!heartbeat || !vt_heartbeat_current(heartbeat))
 		return NULL;
 	refs = atomic_load_explicit(&heartbeat->refs, memory_order_relaxed);
 	do {
+		mine = 1;
 		/* An owner keeps the slot, not the heartbeat; closed before it is let go of. */
-		if ((refs & VT_HEARTBEAT_HOLDERS) == 1 && refs != 1)
+		if ((refs & VT_HEARTBEAT_HOLDERS) == 1 && refs != 1) {
 			vitals_heartbeat_close(heartbeat);
+			mine += vt_heartbeat_forsaken(heartbeat) * VT_HEARTBEAT_OWNER;
+		}
 		/*
 		 * Release publishes this holder's writes; acquire, by the last, sees them all
 		 * before the slot is somebody else's.
 		 */
-	} while (!atomic_compare_exchange_weak_explicit(&heartbeat->refs, &refs, refs - 1,
-							memory_order_acq_rel,
+	} while (!atomic_compare_exchange_weak_explicit(&heartbeat->refs, &refs,
+							refs - mine, memory_order_acq_rel,
 							memory_order_relaxed));
-	if (refs == 1)
+	if (refs == mine)
 		heartbeat_end(heartbeat);
 	return NULL;
 }

@@ -32,6 +32,7 @@ struct vt_heartbeat_seldom {
 	vitals_heartbeat *owned_next; /* the owning thread's list, which keeps the slot */
 	struct vt_scopes *scopes;     /* NULL: never in any; its owner's */
 	_Atomic int due_fd;           /* + 1; 0: none */
+	_Atomic uint32_t listed;      /* the tid of the thread with that list; 0: none */
 };
 
 /* The hot part, which the head points to. */
@@ -143,6 +144,9 @@ void vt_heartbeat_due_fd_close(vitals_heartbeat *heartbeat);
 
 /* A thread's list of what it owns lets go of it. */
 void vt_heartbeat_disown(vitals_heartbeat *heartbeat);
+
+/* Is it in the list of a thread that exited raw, which lets go of nothing? */
+bool vt_heartbeat_forsaken(const vitals_heartbeat *heartbeat);
 
 /* Its number among the living of its name, for the thread that shares it. */
 uint32_t vt_heartbeat_number(const vitals_heartbeat *heartbeat);

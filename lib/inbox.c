@@ -53,8 +53,8 @@ static bool word_drain(struct vt_span_head *span, uint32_t word,
 	bool on = true;
 
 	for (; bits; bits &= bits - 1)
-		on = look(user,
-			  span->first + word * BITS + (uint32_t)__builtin_ctzll(bits));
+		on &= look(user,
+			   span->first + word * BITS + (uint32_t)__builtin_ctzll(bits));
 	return on;
 }
 

@@ -26,7 +26,8 @@ static int event_add(vitals_quitter *quitter, bool is_fd, int number, const char
 		return -ENOSPC;
 	}
 	event = &main->events[n];
-	event->is_fd = is_fd;
+	/* Relaxed: who still looks for the main quitter before throws away what he finds. */
+	atomic_store_explicit(&event->is_fd, is_fd, memory_order_relaxed);
 	vt_text_clean(event->text, text);
 	atomic_store_explicit(&event->number, number, memory_order_relaxed);
 	if (!is_fd)
@@ -81,7 +82,8 @@ unsigned vt_main_fds(struct vt_main *main, struct pollfd *fds, uint8_t *ret_even
 		int fd = atomic_load_explicit(&main->events[i].number,
 					      memory_order_relaxed);
 
-		if (!main->events[i].is_fd || fd < 0)
+		if (fd < 0 ||
+		    !atomic_load_explicit(&main->events[i].is_fd, memory_order_relaxed))
 			continue;
 		if (ret_events)
 			ret_events[filled] = (uint8_t)i;
@@ -100,13 +102,16 @@ uint64_t vt_main_look(struct vt_main *main)
 	if (!n || poll(fds, n, 0) <= 0)
 		return 0;
 	for (i = 0; i < n; i++) {
+		int fd = fds[i].fd;
+
 		/*
-		 * The host has closed it; its number may be anything's later. Relaxed, as
-		 * above.
+		 * The host has closed it; its number may be anything's later. Not the next
+		 * main quitter's, if that has come meanwhile. Relaxed, as above.
 		 */
 		if (fds[i].revents & POLLNVAL)
-			atomic_store_explicit(&main->events[events[i]].number, -1,
-					      memory_order_relaxed);
+			(void)atomic_compare_exchange_strong_explicit(
+				&main->events[events[i]].number, &fd, -1,
+				memory_order_relaxed, memory_order_relaxed);
 		else if (fds[i].revents)
 			bits |= (uint64_t)1 << events[i];
 	}

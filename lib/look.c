@@ -226,7 +226,8 @@ static void stall_note(const struct looked *at, const struct vt_tick *tick)
 	silence_ns = is ? at->verdict.silence_ns : silence_ended(at);
 	if (silence_ns > KNOWN(rare, worst_ns))
 		REMEMBER(rare, worst_ns, silence_ns);
-	if (!is)
+	/* It may have begun in a step ahead of the clock. */
+	if (!is && tick->at_ns > KNOWN(rare, since_ns))
 		REMEMBER(rare, stalled_ns,
 			 KNOWN(rare, stalled_ns) + tick->at_ns - KNOWN(rare, since_ns));
 }
@@ -336,6 +337,13 @@ static void scopes_load(struct looked *at, const struct vt_tick *tick)
 	at->shortest_ns = vt_frames_shortest(&at->registry->view, at->index);
 }
 
+/* Gone, or going while it was looked at: then what the sign has of the memory may not be of it. */
+static bool gone(const struct looked *at)
+{
+	return !(at->gen & 1u) || at->sign.flags & VT_HB_CLOSED ||
+	       atomic_load_explicit(&at->hot->gen, memory_order_acquire) != at->gen;
+}
+
 uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_tick *tick,
 		    struct vt_looks *looks, bool in_passing)
 {
@@ -354,7 +362,7 @@ uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 	}
 	scopes_load(&at, tick);
 	vt_sign_load(at.hot, at.cold, &at.sign);
-	if (!(at.gen & 1u) || at.sign.flags & VT_HB_CLOSED) {
+	if (gone(&at)) {
 		uncount(looks, &at);
 		return 0;
 	}

@@ -66,6 +66,8 @@ static int main_make(vitals_registry *registry, uint64_t timeout_ns,
 	struct vt_main *main;
 	int r = vt_tree_get(registry);
 
+	if (!r)
+		r = vt_monitor_make(registry);
 	if (!r && !registry->main)
 		registry->main =
 			(struct vt_main *)vt_registry_room(registry, sizeof(*main));
@@ -109,17 +111,17 @@ int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
 	r = vt_registry_get(registry, &registry);
 	if (r)
 		return r;
-	/*
-	 * From the first turn on, whoever makes it: events are not looked at in finish
-	 * alone.
-	 */
-	r = vt_monitor_work(registry, &vt_main_work);
-	if (r)
-		return r;
 	vt_lock(&registry->lock);
 	r = main_make(registry, timeout_ns, &mine, ret);
 	vt_unlock(&registry->lock);
-	return r;
+	if (r)
+		return r;
+	/*
+	 * In every turn from now on, whoever makes it: events are not looked at in finish
+	 * alone.
+	 */
+	vt_monitor_work(registry, &vt_main_work);
+	return 0;
 }
 
 /* Gives up being the registry's main quitter. Return: its cause's reserve. */
@@ -190,7 +192,7 @@ static uint64_t work_turn(vitals_registry *registry, uint64_t now_ns)
 	struct vt_told *told;
 	uint32_t generation;
 	uint64_t bits, wish_ns;
-	bool kicks, calls;
+	bool kicks, calls, callers;
 
 	if (!main)
 		return UINT64_MAX;
@@ -206,6 +208,7 @@ static uint64_t work_turn(vitals_registry *registry, uint64_t now_ns)
 	kicks = vt_unblock_kick(registry, told);
 	calls = registry->tree->call_first ||
 		atomic_load_explicit(&registry->tree->n_over, memory_order_relaxed);
+	callers = registry->notifier;
 	vt_tree_unlock(registry, told);
 	if (told->first_quitter || told->first_member || told->n_words) {
 		vt_told_deliver(registry, told);
@@ -217,7 +220,7 @@ static uint64_t work_turn(vitals_registry *registry, uint64_t now_ns)
 		}
 	}
 	/* Calling out, and joining, is not for the monitor. */
-	if (calls && registry->notifier)
+	if (calls && callers)
 		vt_notifier_wake(registry);
 	if (kicks && wish_ns > now_ns + PATIENCE_NS)
 		wish_ns = now_ns + PATIENCE_NS;

@@ -24,9 +24,9 @@ enum vt_phase {
 	VT_PHASE_FLUSH, /* all were told */
 };
 
-/* Something that main listens to; stands still once it is counted in n_events. */
+/* Something that main listens to; stands still once it is counted in n_events, until the next main. */
 struct vt_event {
-	uint32_t is_fd;
+	_Atomic uint32_t is_fd;
 	_Atomic int number; /* a signal's, or a descriptor; -1: it was closed */
 	char text[VITALS_TEXT_MAX];
 };

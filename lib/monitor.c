@@ -42,20 +42,12 @@ int vt_monitor_make(vitals_registry *registry)
 	return 0;
 }
 
-int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work)
+void vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work)
 {
-	int r;
-
-	vt_lock(&registry->judge);
-	vt_lock(&registry->lock);
-	r = vt_monitor_make(registry);
-	vt_unlock(&registry->lock);
-	if (r == 0)
-		registry->monitor->work = work;
-	vt_unlock(&registry->judge);
+	/* Release: whoever does it finds what it goes by; pairs with the turn and its wait. */
+	atomic_store_explicit(&registry->monitor->work, work, memory_order_release);
 	/* The monitor may have descriptors to poll now. */
 	vt_registry_wake(registry);
-	return r;
 }
 
 /*
@@ -184,14 +176,30 @@ static bool look_at_batch(struct turn *turn, bool *ret_on)
 	return n == BATCH;
 }
 
-static void groups_consider(vitals_registry *registry, struct vt_monitor *monitor)
+/* A first sum is a walk over all: the monitor's own work, too. */
+static void turn_summed(struct turn *turn)
 {
+	uint64_t used = vt_view_used(&turn->registry->view, VT_KIND_HOT), now_ns;
+
+	if (!turn->until_ns)
+		return;
+	now_ns = vt_clock_now();
+	if (now_ns - turn->clock_ns < (used + LOOKS) * LOOK_NS)
+		turn->busy_ns += now_ns - turn->clock_ns;
+	turn->clock_ns = now_ns;
+}
+
+static void groups_consider(struct turn *turn)
+{
+	vitals_registry *registry = turn->registry;
+	struct vt_monitor *monitor = turn->monitor;
 	uint32_t i;
 
 	if (!monitor->looks.changed || monitor->looks.living <= VT_SUMS_MANY)
 		return;
 	for (i = 0; i < vt_view_used(&registry->view, VT_KIND_GROUP); i++)
-		vt_sums_consider(registry, &monitor->sweep.sums, i);
+		if (vt_sums_consider(registry, &monitor->sweep.sums, i))
+			turn_summed(turn);
 }
 
 /* Return: whether there is more to look at. */
@@ -213,7 +221,7 @@ static bool look_at_due(struct turn *turn, uint64_t ran_ns)
 		more = look_at_batch(turn, &on);
 	if (!vt_inbox_drain(registry, look_posted, turn))
 		more = true;
-	groups_consider(registry, monitor);
+	groups_consider(turn);
 	/*
 	 * From the next turn on, and readers know how far apart turns are. Before the turn is over,
 	 * for whoever registers until then wakes the monitor: it may have missed him.
@@ -273,6 +281,7 @@ static void turn_locked(struct turn *turn, uint64_t now_ns, uint64_t *ret_next_n
 	vitals_registry *registry = turn->registry;
 	struct vt_monitor *monitor = turn->monitor;
 	struct vt_looks *looks = &monitor->looks;
+	const struct vt_monitor_work *work;
 	uint64_t paused_ns, ran_ns = looks->ran_ns, wish_ns = UINT64_MAX;
 	bool more;
 
@@ -285,8 +294,10 @@ static void turn_locked(struct turn *turn, uint64_t now_ns, uint64_t *ret_next_n
 		summary_store(&registry->root->summary, looks);
 	looks->changed = false;
 	started_up_latch(registry, looks);
-	if (monitor->work)
-		wish_ns = monitor->work->turn(registry, now_ns);
+	/* Acquire, as in watch.c: pairs with vt_monitor_work(). */
+	work = atomic_load_explicit(&monitor->work, memory_order_acquire);
+	if (work)
+		wish_ns = work->turn(registry, now_ns);
 	*ret_next_ns = more ? now_ns : now_ns + monitor->tick.tick_ns;
 	if (wish_ns < *ret_next_ns)
 		*ret_next_ns = wish_ns;
@@ -300,7 +311,10 @@ int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret
 
 	if (!vt_trylock(&registry->judge))
 		return -EBUSY;
-	if (now_ns < registry->monitor->tick.at_ns)
+	/* Started meanwhile, it goes by the clock; before that, the start sets this one right. */
+	if (atomic_load_explicit(&registry->run, memory_order_acquire) == VT_RUN_RUNNING)
+		r = -EBUSY;
+	else if (now_ns < registry->monitor->tick.at_ns)
 		r = -EINVAL;
 	else
 		turn_locked(&turn, now_ns, ret_next_ns);

@@ -29,7 +29,7 @@ struct vt_monitor_work {
 };
 
 struct vt_monitor {
-	const struct vt_monitor_work *work; /* guarded by judge */
+	const struct vt_monitor_work *_Atomic work; /* NULL: nothing yet */
 	struct vt_tick tick; /* guarded by judge: the line as it was written last */
 	unsigned late_turns; /* guarded by judge: pauses in a row */
 	uint64_t
@@ -44,12 +44,12 @@ struct vt_monitor {
 /* The room. Return: 0; -ENOMEM. */
 int vt_monitor_make(vitals_registry *registry) VT_REQUIRES(registry->lock);
 
-/* @work is static. Return: 0; -ENOMEM. */
-int vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work);
+/* There is the room; @work is static, and all that it goes by is in place. */
+void vt_monitor_work(vitals_registry *registry, const struct vt_monitor_work *work);
 
 /*
- * One turn. Return: 0 and when the next is due; -EBUSY if one is under way; -EINVAL if @now_ns is
- * before the last.
+ * One turn. Return: 0 and when the next is due; -EBUSY if one is under way, or the thread runs; -EINVAL
+ * if @now_ns is before the last.
  */
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns);
 

@@ -22,6 +22,21 @@ static vitals_heartbeat *owned_next(const vitals_heartbeat *heartbeat)
 
 static struct vt_key owner_key = { .ended = owner_ended };
 
+/* Relaxed: for the thread itself, and for who finds that it is gone. */
+static void listed_put(vitals_heartbeat *heartbeat, uint32_t tid)
+{
+	atomic_store_explicit(&vt_heartbeat_seldom(heartbeat)->listed, tid,
+			      memory_order_relaxed);
+}
+
+bool vt_heartbeat_forsaken(const vitals_heartbeat *heartbeat)
+{
+	uint32_t tid = atomic_load_explicit(&vt_heartbeat_seldom(heartbeat)->listed,
+					    memory_order_relaxed);
+
+	return tid && tid != vt_task_self() && !vt_task_exists(tid);
+}
+
 static void owner_ended(void *armed)
 {
 	vitals_heartbeat *heartbeat, *next;
@@ -31,6 +46,8 @@ static void owner_ended(void *armed)
 		return;
 	for (heartbeat = first; heartbeat; heartbeat = next) {
 		next = vt_heartbeat_seldom(heartbeat)->owned_next;
+		/* First: once it is dead it may be in another's. */
+		listed_put(heartbeat, 0);
 		vt_heartbeat_die(heartbeat);
 		vt_heartbeat_disown(heartbeat);
 	}
@@ -100,6 +117,7 @@ static void owner_lost(vitals_heartbeat *heartbeat)
 	atomic_fetch_or_explicit(&vt_heartbeat_hot(heartbeat)->flags, VT_HB_DEAD,
 				 memory_order_relaxed);
 	vt_heartbeat_belong(heartbeat, 0, 0);
+	listed_put(heartbeat, 0);
 	if (refs & VT_HEARTBEAT_HOLDERS)
 		atomic_store_explicit(&heartbeat->refs, refs & VT_HEARTBEAT_HOLDERS,
 				      memory_order_relaxed);
@@ -125,8 +143,10 @@ static void owners_carried(vitals_registry *registry)
 			owner_lost(vt_heartbeat_at(registry, i));
 	}
 	for (heartbeat = first; heartbeat; heartbeat = owned_next(heartbeat))
-		if (vt_heartbeat_registry(heartbeat) == registry)
+		if (vt_heartbeat_registry(heartbeat) == registry) {
 			vt_heartbeat_belong(heartbeat, vt_task_self(), 0);
+			listed_put(heartbeat, vt_task_self());
+		}
 }
 
 static const struct vt_hooks owner_hooks = { .carried = owners_carried };
@@ -173,6 +193,7 @@ static vitals_heartbeat *owner_prune(vitals_heartbeat *first)
 			continue;
 		}
 		*at = vt_heartbeat_seldom(heartbeat)->owned_next;
+		listed_put(heartbeat, 0);
 		vt_heartbeat_disown(heartbeat);
 	}
 	return first;
@@ -182,6 +203,7 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 {
 	vitals_registry *registry;
 	vitals_heartbeat *first;
+	bool forsaken;
 	int r;
 
 	if (!heartbeat)
@@ -197,6 +219,9 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 	vt_lock(&registry->lock);
 	vt_registry_hook(registry, &owner_hooks);
 	r = owner_take(heartbeat);
+	forsaken = r == 0 && vt_heartbeat_forsaken(heartbeat);
+	if (r == 0)
+		listed_put(heartbeat, vt_task_self());
 	vt_unlock(&registry->lock);
 	if (r < 0) {
 		(void)vt_key_keep(&owner_key, first);
@@ -204,8 +229,9 @@ int vitals_heartbeat_own(vitals_heartbeat *heartbeat)
 	}
 	vt_heartbeat_seldom(heartbeat)->owned_next = first;
 	/* Relaxed: the caller's own reference already orders everything. */
-	atomic_fetch_add_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER,
-				  memory_order_relaxed);
+	if (!forsaken)
+		atomic_fetch_add_explicit(&heartbeat->refs, VT_HEARTBEAT_OWNER,
+					  memory_order_relaxed);
 	(void)vt_key_keep(&owner_key, heartbeat);
 	return 0;
 }

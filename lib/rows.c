@@ -69,13 +69,18 @@ static void heartbeat_memory(const struct vt_view *view, uint32_t index,
 			     struct vitals_heartbeat_info *info)
 {
 	const struct vt_rare *rare;
+	uint32_t marks;
 
 	info->changed_ns = info->beat_ns;
 	if (LOAD(cold, gen) != LOAD(hot, gen))
 		return;
-	info->changed_ns = LOAD(cold, changed_ns);
-	info->change = LOAD(cold, change);
-	if (!(LOAD(cold, marks) & VT_COLD_RARE))
+	marks = LOAD(cold, marks);
+	/* Its own event, if there was one. */
+	if (!(marks & VT_COLD_STALE) && LOAD(cold, told)) {
+		info->changed_ns = LOAD(cold, changed_ns);
+		info->change = LOAD(cold, change);
+	}
+	if (!(marks & VT_COLD_RARE))
 		return;
 	rare = vt_view_slot(view, VT_KIND_RARE, index);
 	if (!rare)
@@ -144,7 +149,8 @@ bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment
 			return false;
 		heartbeat_copy(view, moment, index, hot, cold, info);
 		if (LOAD(hot, gen) == gen &&
-		    (LOAD(cold, sequence) == sequence || tries == TRIES - 1))
+		    ((!(sequence & 1u) && LOAD(cold, sequence) == sequence) ||
+		     tries == TRIES - 1))
 			return info->state != VITALS_CLOSED;
 	}
 	return false;

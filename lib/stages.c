@@ -186,12 +186,14 @@ static void event_cause(const struct vt_main *main, uint64_t bits, uint64_t now_
 	unsigned event = (unsigned)__builtin_ctzll(bits);
 	const struct vt_sender *sender = &main->requests.senders[event];
 	const struct vt_event *what = &main->events[event];
+	/* Relaxed: it stands still, see vt_event. */
+	bool is_fd = atomic_load_explicit(&what->is_fd, memory_order_relaxed);
 
-	vt_cause_init(cause, what->is_fd ? VITALS_CAUSE_FD : VITALS_CAUSE_SIGNAL, 0,
+	vt_cause_init(cause, is_fd ? VITALS_CAUSE_FD : VITALS_CAUSE_SIGNAL, 0,
 		      what->text);
 	cause->index = (int32_t)event;
 	cause->at_ns = now_ns;
-	if (what->is_fd)
+	if (is_fd)
 		return;
 	/* Relaxed: ordered by the bit, which the handler set after them. */
 	cause->signo = atomic_load_explicit(&what->number, memory_order_relaxed);

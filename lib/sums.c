@@ -24,9 +24,11 @@ void vt_sums_begin(struct vt_sums *sums)
 {
 	uint32_t i;
 
-	for (i = 0; sums->n_many && i < VT_GROUPS; i++)
+	for (i = 0; sums->n_many && i < VT_GROUPS; i++) {
 		if (sums->many[i] && !sums->kept[i])
 			sum_empty(&sums->sums[i]);
+		sums->done[i] = false;
+	}
 }
 
 /* A member's counts, as they stand. */
@@ -79,7 +81,8 @@ void vt_sums_visit(vitals_registry *registry, struct vt_sums *sums, uint32_t ind
 	vitals_heartbeat *heartbeat;
 	uint64_t beat;
 
-	if (!sums->many[group] || sums->kept[group] || flags & VT_HB_CLOSED ||
+	if (!sums->many[group] || sums->kept[group] || sums->done[group] ||
+	    flags & VT_HB_CLOSED ||
 	    !(atomic_load_explicit(&hot->gen, memory_order_acquire) & 1u))
 		return;
 	beat = atomic_load_explicit(&hot->beat, memory_order_relaxed);
@@ -171,11 +174,11 @@ void vt_sums_end(vitals_registry *registry, struct vt_sums *sums)
 	uint32_t i;
 
 	for (i = 0; sums->n_many && i < VT_GROUPS; i++)
-		if (sums->many[i])
+		if (sums->many[i] && !sums->done[i])
 			sums->kept[i] = !group_end(group_at(registry, i), &sums->sums[i]);
 }
 
-void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group)
+bool vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group)
 {
 	struct vt_group_slot *slot = group_at(registry, group);
 	uint32_t i, members = 0;
@@ -183,7 +186,7 @@ void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t 
 	for (i = 0; i < VT_STATES; i++)
 		members += atomic_load_explicit(&slot->states[i], memory_order_relaxed);
 	if (sums->many[group] || members <= VT_SUMS_MANY)
-		return;
+		return false;
 	sums->many[group] = true;
 	sums->n_many++;
 	sum_empty(&sums->sums[group]);
@@ -196,5 +199,7 @@ void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t 
 						     memory_order_relaxed)) == group)
 			vt_sums_visit(registry, sums, i);
 	}
-	sums->kept[group] = !group_end(slot, &sums->sums[group]);
+	sums->done[group] = group_end(slot, &sums->sums[group]);
+	sums->kept[group] = !sums->done[group];
+	return true;
 }

@@ -21,6 +21,7 @@ struct vt_sums {
 	uint32_t n_many; /* groups that are summed here */
 	bool many[VT_GROUPS];
 	bool kept[VT_GROUPS]; /* its sum waits for somebody who is closing */
+	bool done[VT_GROUPS]; /* made at once: nothing is added before the next round */
 	struct vt_sum {
 		uint64_t counts[VT_COARSE];
 		uint64_t sum_ns;
@@ -38,8 +39,8 @@ void vt_sums_visit(vitals_registry *registry, struct vt_sums *sums, uint32_t ind
 
 /*
  * In a turn, after a group's counts have changed: from now on it is summed here, if it has become so
- * many. Its first sum is made at once.
+ * many. Its first sum is made at once. Return: whether that was now.
  */
-void vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group);
+bool vt_sums_consider(vitals_registry *registry, struct vt_sums *sums, uint32_t group);
 
 #endif

@@ -17,7 +17,7 @@
 
 void vt_sweep_begin(struct vt_sweep *sweep, const struct vt_tick *tick)
 {
-	sweep->at = 0;
+	/* But for the round's place: whom it has come by is in the sums already. */
 	sweep->gap_ns = 0;
 	sweep->gap_before_ns = 0;
 	sweep->paused_ns = tick->paused_ns;

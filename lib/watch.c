@@ -17,6 +17,12 @@
 /* 64 of the host's, and the one that wakes. */
 #define FDS_MAX 65
 
+static const struct vt_monitor_work *work_of(const vitals_registry *registry)
+{
+	/* Acquire pairs with vt_monitor_work(). */
+	return atomic_load_explicit(&registry->monitor->work, memory_order_acquire);
+}
+
 static bool running(const vitals_registry *registry)
 {
 	/* Acquire pairs with the store that stops. */
@@ -28,7 +34,7 @@ static bool running(const vitals_registry *registry)
 static void wait_polling(vitals_registry *registry, struct pollfd *fds, unsigned n,
 			 uint32_t wake, uint64_t next_ns)
 {
-	const struct vt_monitor_work *work = registry->monitor->work;
+	const struct vt_monitor_work *work = work_of(registry);
 	uint64_t now_ns = vt_clock_now();
 	struct timespec rest;
 	int fd = atomic_load_explicit(&registry->wake_fd, memory_order_relaxed);
@@ -69,7 +75,7 @@ static void *monitor_run(void *arg)
 			break;
 		/* A turn by hand may just be ending: then a little later. */
 		(void)vt_monitor_turn_now(registry, &next_ns);
-		work = registry->monitor->work;
+		work = work_of(registry);
 		if (work)
 			n = work->fds(registry, fds, FDS_MAX - 1);
 		if (n)

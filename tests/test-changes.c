@@ -79,6 +79,41 @@ START_TEST(a_stuck_reader_does_not_hold_up_the_monitor)
 }
 END_TEST
 
+/* What could not be forgotten of the slot's user before is not told of the next. */
+START_TEST(a_row_has_nothing_of_who_had_the_slot_before)
+{
+	struct vitals_heartbeat_info info;
+	vitals_heartbeat *heartbeat;
+	vitals_snapshot *snapshot = NULL;
+
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "one", T, NULL, VITALS_S(1),
+					     &heartbeat),
+			 0);
+	(void)vt_heartbeat_pulse_at(heartbeat, VITALS_S(1));
+	ck_assert_int_eq(vitals_step(registry, VITALS_S(1)), 0);
+	vitals_heartbeat_unref(heartbeat);
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "two", T, NULL, VITALS_S(2),
+					     &heartbeat),
+			 0);
+	ck_assert_uint_eq(vt_heartbeat_index(heartbeat), 0);
+	vt_lock(&registry->events_lock);
+	ck_assert_int_eq(vitals_step(registry, VITALS_S(2)), 0);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	vt_unlock(&registry->events_lock);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_str_eq(info.name, "two");
+	ck_assert_uint_eq(info.change, 0);
+	ck_assert_uint_eq(info.changed_ns, info.beat_ns);
+	ck_assert_int_eq(vitals_step(registry, VITALS_S(2)), 0);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_uint_eq(info.changed_ns, info.beat_ns);
+	snapshot = vitals_snapshot_free(snapshot);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("changes");
@@ -87,6 +122,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_event_is_not_told_under_the_next_ones_name);
 	tcase_add_test(tc, a_stuck_reader_does_not_hold_up_the_monitor);
+	tcase_add_test(tc, a_row_has_nothing_of_who_had_the_slot_before);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

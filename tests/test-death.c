@@ -378,6 +378,50 @@ START_TEST(an_owner_that_exits_raw_is_dead_after_the_timeout)
 }
 END_TEST
 
+static uint32_t living(void)
+{
+	return registry->pools[VT_POOL_HEARTBEAT].living;
+}
+
+static void raw_owner_keeps_nothing(void)
+{
+	uint32_t others = living() - 1;
+
+	raw_start(raw_owner);
+	raw_gone();
+	heartbeat = vitals_heartbeat_unref(heartbeat);
+	child_check(living() == others);
+}
+
+static void *owner_that_ends(void *arg)
+{
+	child_check(vitals_heartbeat_own(heartbeat) == 0);
+	return arg;
+}
+
+/* The one that follows has it in its own list, and lets go of it for both. */
+static void raw_owners_follower_keeps_nothing(void)
+{
+	uint32_t others = living() - 1;
+	pthread_t thread;
+
+	raw_start(raw_owner);
+	raw_gone();
+	child_check(pthread_create(&thread, NULL, owner_that_ends, NULL) == 0);
+	child_check(pthread_join(thread, NULL) == 0);
+	heartbeat = vitals_heartbeat_unref(heartbeat);
+	child_check(living() == others);
+}
+
+START_TEST(one_that_exited_raw_keeps_no_slot)
+{
+	void (*fn)(void) = _i ? raw_owners_follower_keeps_nothing
+			      : raw_owner_keeps_nothing;
+
+	child_run(raw_run, &fn);
+}
+END_TEST
+
 static void raw_owner_is_followed(void)
 {
 	raw_start(raw_owner);
@@ -674,6 +718,7 @@ int main(void)
 	tc = tcase_create("raw");
 	tcase_add_test(tc, an_owner_that_exits_raw_is_dead_after_the_timeout);
 	tcase_add_test(tc, what_one_that_exited_raw_owned_can_be_owned_at_once);
+	tcase_add_loop_test(tc, one_that_exited_raw_keeps_no_slot, 0, 2);
 	tcase_add_test(tc, a_silent_one_that_exits_raw_is_dead_within_a_second);
 	tcase_add_test(tc, a_forked_thread_that_exits_raw_is_dead_until_it_is_abandoned);
 	/* A sanitizer that did not see a thread end waits for it when it is joined. */

@@ -216,6 +216,26 @@ START_TEST(its_timeout_rests_in_a_scope_and_begins_anew_after_the_last)
 }
 END_TEST
 
+/* By a raw exit in a handler, or a jump out of one: the turn was stored, the depth not yet. */
+START_TEST(an_enter_that_was_cut_off_hides_no_later_scope)
+{
+	struct vt_scopes *scopes;
+
+	leave(enter("first", T));
+	scopes = vt_heartbeat_seldom(heartbeat)->scopes;
+	atomic_fetch_add(&scopes->frames[0].turn, 1);
+	leave(enter("second", T));
+	ck_assert_uint_eq(row().scope_depth, 0);
+	(void)enter("third", T);
+	ck_assert_uint_eq(row().scope_depth, 1);
+	/* And a leave: all frames were left, the depth not yet. */
+	atomic_fetch_add(&scopes->frames[0].turn, 1);
+	leave(1);
+	(void)enter("fourth", T);
+	ck_assert_str_eq(row().scope, "fourth");
+}
+END_TEST
+
 START_TEST(neither_beats_nor_idle_put_a_scope_off)
 {
 	unsigned i;
@@ -1116,6 +1136,7 @@ int main(void)
 	tcase_add_loop_test(tc, the_one_whose_time_is_up_first_decides, 0, COUNT(nests));
 	tcase_add_test(tc, an_inner_scope_of_10_s_does_not_hide_100_ms_around_it);
 	tcase_add_test(tc, its_timeout_rests_in_a_scope_and_begins_anew_after_the_last);
+	tcase_add_test(tc, an_enter_that_was_cut_off_hides_no_later_scope);
 	tcase_add_test(tc, neither_beats_nor_idle_put_a_scope_off);
 	tcase_add_test(tc, is_stuck_in_proportion_to_its_budget);
 	tcase_add_test(tc, one_left_too_late_and_never_seen_is_counted);

@@ -279,6 +279,26 @@ START_TEST(the_flush_stage_works_until_it_is_told)
 END_TEST
 
 /* Told all there is when main goes in the middle of it: later nobody could. */
+/* The monitor, which runs already, finds all of it or nothing: for a sanitizer to see. */
+START_TEST(is_made_while_the_monitor_runs)
+{
+	vitals_registry *registry;
+	vitals_quitter *root;
+	unsigned i;
+
+	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	for (i = 0; i < 20; i++) {
+		ck_assert_int_eq(vitals_quitter_new_main(registry, BUDGET, NULL, &root),
+				 0);
+		ck_assert_int_eq(vitals_quitter_on_fd(root, 1000, "stop"), 0);
+		vt_registry_wake(registry);
+		root = vitals_quitter_free(root);
+	}
+	registry = vitals_registry_free(registry);
+}
+END_TEST
+
 START_TEST(freeing_main_ends_what_has_begun)
 {
 	all_stages_made();
@@ -625,6 +645,7 @@ int main(void)
 	tcase_add_test(tcase, send_quit_begins_the_stages);
 	tcase_add_test(tcase, the_flush_stage_works_until_it_is_told);
 	tcase_add_test(tcase, freeing_main_ends_what_has_begun);
+	tcase_add_test(tcase, is_made_while_the_monitor_runs);
 	tcase_add_test(tcase, of_several_events_the_lowest_wins);
 	tcase_add_test(tcase, descriptors_that_go_are_told_apart);
 	tcase_add_loop_test(tcase, finish_is_woken_by_everything, 0, 6);

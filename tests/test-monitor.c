@@ -2,10 +2,12 @@
 
 #include "harness.h"
 
+#include "clock.h"
 #include "heartbeat.h"
 #include "monitor.h"
 #include "verdict.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,6 +201,72 @@ START_TEST(steps_in_the_future_do_not_spare_anybody_after_a_start)
 	vt_tick_load(&registry->root->tick, &tick);
 	ck_assert_uint_le(tick.grace_ns, tick.at_ns);
 	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* A stall that began in steps ahead of the clock and ends after it has a length all the same. */
+START_TEST(a_stall_in_the_future_has_not_lasted_for_ever)
+{
+	vitals_heartbeat *heartbeat;
+
+	now = VITALS_S(1u << 30);
+	heartbeat = heartbeat_made(T);
+	step(0);
+	(void)until_silent(heartbeat, VITALS_S(10));
+	ck_assert_int_eq(state_of(heartbeat), VITALS_SILENT);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	ck_assert_int_eq(vitals_stop(registry), 0);
+	now = vt_clock_now();
+	(void)vt_heartbeat_pulse_at(heartbeat, now);
+	step(0);
+	ck_assert_int_eq(state_of(heartbeat), VITALS_HEALTHY);
+	ck_assert_uint_le(atomic_load(&vt_heartbeat_rare(heartbeat)->stalled_ns),
+			  VITALS_S(60));
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* A step that did not see the start come: it would be ahead of the thread's clock. */
+START_TEST(a_turn_by_hand_is_none_while_the_thread_runs)
+{
+	struct vt_tick tick;
+	uint64_t next_ns;
+
+	step(0);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	now = vt_clock_now() + VITALS_S(3600);
+	ck_assert_int_eq(vt_monitor_turn_at(registry, now, &next_ns), -EBUSY);
+	ck_assert_int_eq(vitals_stop(registry), 0);
+	vt_tick_load(&registry->root->tick, &tick);
+	ck_assert_uint_lt(tick.at_ns, now);
+}
+END_TEST
+
+#define POSTED 256
+
+/* Says that time is up after so many looks, as a turn's clock does; and then that it is not. */
+static bool looked_at(void *user, uint32_t index)
+{
+	unsigned *looks = user;
+
+	(void)index;
+	return ++*looks % 64 != 32;
+}
+
+START_TEST(who_has_no_time_left_leaves_the_rest_of_what_was_posted)
+{
+	vitals_heartbeat *all[POSTED];
+	unsigned i, looks = 0;
+
+	for (i = 0; i < POSTED; i++)
+		all[i] = heartbeat_made(T);
+	ck_assert(!vt_inbox_drain(registry, looked_at, &looks));
+	ck_assert_uint_le(looks, 64);
+	for (i = 0; i < 10 && !vt_inbox_drain(registry, looked_at, &looks); i++)
+		continue;
+	ck_assert_uint_eq(looks, POSTED);
+	for (i = 0; i < POSTED; i++)
+		vitals_heartbeat_unref(all[i]);
 }
 END_TEST
 
@@ -580,6 +648,9 @@ int main(void)
 	tcase_add_test(tc, a_monitor_that_is_always_late_still_tells);
 	tcase_add_test(tc, a_pause_before_the_start_is_no_credit_after_it);
 	tcase_add_test(tc, steps_in_the_future_do_not_spare_anybody_after_a_start);
+	tcase_add_test(tc, a_stall_in_the_future_has_not_lasted_for_ever);
+	tcase_add_test(tc, a_turn_by_hand_is_none_while_the_thread_runs);
+	tcase_add_test(tc, who_has_no_time_left_leaves_the_rest_of_what_was_posted);
 	tcase_add_test(tc, stuck_at_once_is_a_stall_too);
 	tcase_add_test(tc, is_woken_for_a_heartbeat_it_would_look_at_too_late);
 	tcase_add_test(tc, is_never_early_and_never_late_whatever_happens);

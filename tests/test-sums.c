@@ -158,6 +158,56 @@ START_TEST(a_group_of_many_never_steps_back_and_is_exact_in_the_end)
 }
 END_TEST
 
+/* They have become many in the middle of a round: who comes later in it is counted already. */
+START_TEST(the_first_sum_counts_nobody_twice)
+{
+	unsigned i;
+
+	for (i = 0; i < MANY; i++) {
+		made(i, "many");
+		(void)vt_heartbeat_pulse_at(all[i], now);
+		(void)vt_heartbeat_pulse_at(all[i], now + 1);
+	}
+	steps(1);
+	ck_assert_uint_eq(round_of(0), 2);
+	for (i = 0; i < 300; i++) {
+		ck_assert_uint_eq(group_row(0).pulses, MANY);
+		/* Those that close meanwhile were counted, too. */
+		if (i < 100)
+			all[7 * i] = vitals_heartbeat_unref(all[7 * i]);
+		steps(1);
+	}
+	ck_assert_uint_gt(round_of(0), 3);
+	ck_assert_uint_eq(group_row(0).pulses, MANY);
+}
+END_TEST
+
+/* A round that was under way at the stop goes on: who was counted in it may have closed since. */
+START_TEST(a_restart_loses_nobody)
+{
+	unsigned i;
+
+	now = vt_clock_now();
+	for (i = 0; i < MANY; i++) {
+		made(i, "many");
+		(void)vt_heartbeat_pulse_at(all[i], now);
+		(void)vt_heartbeat_pulse_at(all[i], now + 1);
+	}
+	steps(1);
+	rounds(0, 2);
+	steps(30);
+	for (i = 0; i < 300; i++)
+		all[i] = vitals_heartbeat_unref(all[i]);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	ck_assert_int_eq(vitals_stop(registry), 0);
+	now = vt_clock_now() + VITALS_S(1);
+	for (i = 0; i < 300; i++) {
+		steps(1);
+		ck_assert_uint_eq(group_row(0).pulses, MANY);
+	}
+}
+END_TEST
+
 START_TEST(somebody_stuck_in_a_close_keeps_the_sum_as_it_was)
 {
 	struct vt_group_slot *slot;
@@ -244,6 +294,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_small_group_is_exact_at_any_moment);
 	tcase_add_test(tc, a_group_of_many_never_steps_back_and_is_exact_in_the_end);
+	tcase_add_test(tc, the_first_sum_counts_nobody_twice);
+	tcase_add_test(tc, a_restart_loses_nobody);
 	tcase_add_test(tc, somebody_stuck_in_a_close_keeps_the_sum_as_it_was);
 	tcase_add_test(tc, totals_only_rise_while_members_come_and_go);
 	suite_add_tcase(suite, tc);
