@@ -49,7 +49,7 @@ enum vitals_event_kind {
  * and a first beat, within a tick and an eighth of the timeout, or a second if that is less. What
  * changes without anything being wrong (healthy, idle, unbounded) is told when the monitor comes by,
  * which it does at 12 500 heartbeats a second, or 4 096 a tick where that is fewer: of a few at once,
- * of 100 000 after eight seconds. What came and went between two looks is no event.
+ * of 100 000 within 8 s, with ticks of a second within 25 s. What came and went between two looks is no event.
  */
 struct vitals_event {
 	uint32_t size;

@@ -205,8 +205,8 @@ struct vitals_heartbeat_info {
  *
  * Of a group that has, or once had, more than 1 000 members the monitor adds up @pulses, @sum_ns,
  * @missed, @oldest_beat_ns and the histogram of intervals as it comes by them, 12 500 heartbeats a
- * second or 4 096 a tick: they are up to two such rounds old, of 100 000 heartbeats sixteen seconds.
- * They never step back.
+ * second or 4 096 a tick: they are up to two such rounds old, of 100 000 heartbeats 16 s, with ticks
+ * of a second 50 s. They never step back.
  */
 struct vitals_group_info {
 	uint32_t size;
