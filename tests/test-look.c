@@ -107,14 +107,16 @@ static uint32_t row_state(uint32_t index)
 	return info.state;
 }
 
+enum sign {
+	REGISTERED,
+	STARTED,
+	PULSED,
+	TOUCHED
+};
+
 /* What it did last, and how long it may be silent then. */
 static const struct {
-	enum {
-		REGISTERED,
-		STARTED,
-		PULSED,
-		TOUCHED
-	} sign;
+	enum sign sign;
 	uint64_t start_ns;
 	uint64_t allowed_ns;
 	unsigned crowd;
@@ -135,7 +137,7 @@ static const struct {
 };
 
 /* Gives the sign. Return: from when on it counts. */
-static uint64_t sign_given(int sign)
+static uint64_t sign_given(enum sign sign)
 {
 	if (sign == PULSED)
 		ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
