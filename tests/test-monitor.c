@@ -183,6 +183,25 @@ START_TEST(a_starved_monitor_tells_within_128_timeouts)
 }
 END_TEST
 
+/* Woken right after each late turn, as whoever registers wakes it: that is no turn in time. */
+START_TEST(a_starved_monitor_that_is_woken_early_still_tells)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made(T);
+	unsigned i;
+
+	step(0);
+	step(VITALS_MS(25));
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	step(VITALS_MS(25));
+	for (i = 0; i < 20 && state_of(heartbeat) == VITALS_HEALTHY; i++) {
+		step(VITALS_S(1));
+		step(4);
+	}
+	ck_assert_uint_eq(state_of(heartbeat), VITALS_SILENT);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 /*
  * Stopped for a second, and run for 10 ms, again and again: the monitor gets its turn when it runs
  * again, and the thread beats in every @every-th of these.
@@ -643,6 +662,7 @@ int main(void)
 	tcase_add_test(tc, a_pause_that_begins_with_a_look_costs_nobody_a_tick);
 	tcase_add_test(tc, a_monitor_that_is_always_late_still_tells);
 	tcase_add_loop_test(tc, a_starved_monitor_tells_within_128_timeouts, 0, 6);
+	tcase_add_test(tc, a_starved_monitor_that_is_woken_early_still_tells);
 	tcase_add_loop_test(tc, who_runs_a_hundredth_of_the_time_is_not_silent_for_that,
 			    0, 5);
 	tcase_add_test(tc, a_pause_before_the_start_is_no_credit_after_it);
