@@ -268,10 +268,9 @@ static void started_up_latch(vitals_registry *registry, const struct vt_looks *l
 					 memory_order_relaxed);
 }
 
-static void turn_locked(struct turn *turn, uint64_t now_ns, uint64_t *ret_next_ns)
-	VT_REQUIRES(turn->registry->judge)
+static void turn_locked(vitals_registry *registry, struct turn *turn, uint64_t now_ns,
+			uint64_t *ret_next_ns) VT_REQUIRES(registry->judge)
 {
-	vitals_registry *registry = turn->registry;
 	struct vt_monitor *monitor = turn->monitor;
 	struct vt_looks *looks = &monitor->looks;
 	uint64_t paused_ns, ran_ns = looks->ran_ns, wish_ns = UINT64_MAX;
@@ -304,7 +303,7 @@ int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret
 	if (now_ns < registry->monitor->tick.at_ns)
 		r = -EINVAL;
 	else
-		turn_locked(&turn, now_ns, ret_next_ns);
+		turn_locked(registry, &turn, now_ns, ret_next_ns);
 	vt_unlock(&registry->judge);
 	return r;
 }
@@ -318,7 +317,7 @@ int vt_monitor_turn_now(vitals_registry *registry, uint64_t *ret_next_ns)
 	turn.clock_ns = vt_clock_now();
 	/* Half a tick, so that the next comes in time. */
 	turn.until_ns = turn.clock_ns + turn.monitor->tick.tick_ns / 2;
-	turn_locked(&turn, turn.clock_ns, ret_next_ns);
+	turn_locked(registry, &turn, turn.clock_ns, ret_next_ns);
 	vt_unlock(&registry->judge);
 	return 0;
 }
