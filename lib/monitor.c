@@ -95,7 +95,8 @@ static uint64_t tick_advance(struct vt_monitor *monitor, uint64_t now_ns,
 		tick->lag_max_ns = tick->lag_ns;
 	if (late > 2 * tick->tick_ns)
 		paused = tick_pause(monitor, now_ns, late);
-	else
+	else if (since >= tick->tick_ns / 2)
+		/* One that was woken early, or had looks left, says nothing of the machine. */
 		monitor->late_turns = 0;
 	monitor->looks.ran_ns += since - paused;
 	vt_sweep_tick(&monitor->sweep, tick, since - paused);

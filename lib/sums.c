@@ -57,6 +57,23 @@ static void sum_add(struct vt_sum *sum, const struct vt_sum *member)
 	sum->missed += member->missed;
 }
 
+/* By the look before: who is idle or in a scope without a bound may be as old as he likes. */
+static void member_age(const struct vt_hot *hot, const struct vt_cold *cold,
+		       struct vt_sum *sum)
+{
+	/* Relaxed, all of the cold part: the monitor's own. */
+	uint32_t gen = atomic_load_explicit(&cold->gen, memory_order_relaxed);
+	uint32_t state = atomic_load_explicit(&cold->state, memory_order_relaxed);
+	uint64_t seen_ns = atomic_load_explicit(&cold->seen, memory_order_relaxed);
+
+	/* Acquire: it may be another's by now, of whom nothing is known yet. */
+	if (gen != atomic_load_explicit(&hot->gen, memory_order_acquire) || !seen_ns ||
+	    state == VITALS_IDLE || state == VITALS_UNBOUNDED)
+		return;
+	if (!sum->oldest_ns || seen_ns < sum->oldest_ns)
+		sum->oldest_ns = seen_ns;
+}
+
 /* Says that a member is in the sum of @round. Return: false if it has closed: then it is not. */
 static bool member_mark(struct vt_hot *hot, uint32_t round)
 {
@@ -79,16 +96,12 @@ void vt_sums_visit(vitals_registry *registry, struct vt_sums *sums, uint32_t ind
 	uint32_t group = VT_HB_GROUP(flags);
 	struct vt_sum member, *sum = &sums->sums[group];
 	vitals_heartbeat *heartbeat;
-	uint64_t beat;
 
 	if (!sums->many[group] || sums->kept[group] || sums->done[group] ||
 	    flags & VT_HB_CLOSED ||
 	    !(atomic_load_explicit(&hot->gen, memory_order_acquire) & 1u))
 		return;
-	beat = atomic_load_explicit(&hot->beat, memory_order_relaxed);
-	if ((beat & VT_BEAT_MASK) != VT_BEAT_IDLE &&
-	    (!sum->oldest_ns || VT_BEAT_NS(beat) < sum->oldest_ns))
-		sum->oldest_ns = VT_BEAT_NS(beat);
+	member_age(hot, vt_slot(registry, VT_KIND_COLD, index), sum);
 	heartbeat = vt_heartbeat_at(registry, index);
 	if (!heartbeat->intervals)
 		return;

@@ -34,14 +34,22 @@ enum vitals_event_kind {
  * @to: enum vitals_state
  * @at_ns: when it was seen, CLOCK_MONOTONIC
  * @real_ns: the same moment, CLOCK_REALTIME
- * @lasted_ns: how long @from had lasted; of a pause, its length
- * @silence_ns: the silence at that moment, in a scope the time in it; at a recovery, the longest
- *              seen
+ * @lasted_ns: how long @from had lasted, pauses of the process included; at the end of a stall (from
+ *             silent or stuck to neither) the whole stall, from silent on; of a pause, its length;
+ *             0 in a first event
+ * @silence_ns: the silence at that moment, in a scope the time in it, pauses not counted; at the end
+ *              of a stall the longest that it came to
  * @tid: of the thread, 0: none
  * @flags: as in vitals_heartbeat_options
  * @name: the shown name
  * @group: the heartbeat's group
  * @scope: which it is silent or stuck in, died in, or is unbounded for; empty: none
+ *
+ * Silent and stuck are told in the monitor's first turn after their time is up; the end of a stall,
+ * and a first beat, within a tick and an eighth of the timeout, or a second if that is less. What
+ * changes without anything being wrong (healthy, idle, unbounded) is told when the monitor comes by,
+ * which it does at 12 500 heartbeats a second, or 4 096 a tick where that is fewer: of a few at once,
+ * of 100 000 within 8 s, with ticks of a second within 25 s. What came and went between two looks is no event.
  */
 struct vitals_event {
 	uint32_t size;

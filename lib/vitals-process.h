@@ -173,8 +173,8 @@ int vitals_stop(vitals_registry *registry);
  * For tests, and for hosts without a thread to spare. The first turn is the
  * start. A turn later than two ticks after the one before counts as a pause of
  * the process, and the time between them as nobody's silence, as for the monitor's
- * thread; only when the eight before were as late, a tick of it counts. To walk
- * through time step by at most vitals_process_info.tick_ns.
+ * thread; only when the eight before were as late, a tick of it counts, or a 128th of
+ * it if that is more. To walk through time step by at most vitals_process_info.tick_ns.
  *
  * Threads: any.
  * Return: 0; -EBUSY if the monitor's thread runs or another turn is under way;

@@ -27,6 +27,8 @@ try() { # HEADER COMPILER FLAGS...
 	local header=$1
 
 	shift
+	# A compiler comes with options, and so does $strict: left to be split.
+	# shellcheck disable=SC2048,SC2086
 	if ! $* -fsyntax-only -I"$srcdir/lib" -I"$srcdir/exporter"; then
 		echo "$header: $*"
 		bad=1

@@ -110,6 +110,47 @@ START_TEST(tells_each_change_once_in_order)
 }
 END_TEST
 
+/* Through silent and stuck: the whole stall, from silent on, and the worst age it came to. */
+START_TEST(a_recovery_tells_of_the_whole_stall)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made("a");
+	uint64_t beat_ns = now, silent_ns;
+	struct vitals_event event;
+	vitals_events *events;
+
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	pass(TICK);
+	ck_assert_int_eq(vitals_events_open(registry, heartbeat, &events), 0);
+	pass(T);
+	event = next(events, 0);
+	ck_assert_int_eq(event.to, VITALS_SILENT);
+	ck_assert_uint_eq(event.lasted_ns, T);
+	silent_ns = event.at_ns;
+	/* A pause in it is time, but no silence. */
+	pass(T);
+	now += VITALS_S(60);
+	ck_assert_int_eq(vitals_step(registry, now), 0);
+	pass(2 * T);
+	event = next(events, 0);
+	ck_assert_int_eq(event.from, VITALS_SILENT);
+	ck_assert_int_eq(event.to, VITALS_STUCK);
+	ck_assert_uint_eq(event.lasted_ns, event.at_ns - silent_ns);
+	ck_assert_uint_gt(event.silence_ns, 4 * T);
+	pass(10 * T);
+	/* Not as of the last look, but as it was. */
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now + TICK / 2), 0);
+	pass(TICK);
+	event = next(events, 0);
+	ck_assert_int_eq(event.from, VITALS_STUCK);
+	ck_assert_int_eq(event.to, VITALS_HEALTHY);
+	ck_assert_uint_eq(event.at_ns, now);
+	ck_assert_uint_eq(event.lasted_ns, now - silent_ns);
+	ck_assert_uint_eq(event.silence_ns, now - TICK / 2 - VITALS_S(60) - beat_ns);
+	vitals_events_close(events);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 START_TEST(a_reader_of_one_heartbeat_hears_of_no_other)
 {
 	vitals_heartbeat *a = heartbeat_made("a"), *b = heartbeat_made("b");
@@ -379,6 +420,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, tells_each_change_once_in_order);
+	tcase_add_test(tc, a_recovery_tells_of_the_whole_stall);
 	tcase_add_test(tc, a_reader_of_one_heartbeat_hears_of_no_other);
 	tcase_add_test(tc, loses_only_what_a_newer_change_made_stale);
 	tcase_add_test(tc, tells_a_pause_of_the_whole_process);

@@ -157,6 +157,65 @@ START_TEST(counts_intervals_and_their_exact_sum_without_the_idle_time)
 END_TEST
 
 /* The loop of a thread that works, then waits: each round has one interval, its work. */
+/* What a row says of its intervals, against all of them in order. */
+#define PULSES 5000
+
+static const struct {
+	uint32_t flags;
+	int32_t schema;
+	uint64_t permille_off;
+} resolutions[] = {
+	{ 0, 2, 91 },
+	{ VITALS_COARSE_HISTOGRAM, 0, 415 },
+};
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void is_near(uint64_t found, uint64_t exact, uint64_t permille_off)
+{
+	uint64_t off = found > exact ? found - exact : exact - found;
+
+	ck_assert_uint_le(off, exact / 1000 * permille_off + permille_off);
+}
+
+START_TEST(quantiles_of_a_row_are_as_near_as_its_schema_says)
+{
+	static uint64_t all[PULSES];
+	struct vitals_heartbeat_options options;
+	struct vitals_heartbeat_info info;
+	vitals_heartbeat *heartbeat;
+	uint64_t off = resolutions[_i].permille_off, state = 88172645463325252u;
+	unsigned i;
+
+	VITALS_INIT(&options);
+	options.flags = resolutions[_i].flags;
+	ck_assert_int_eq(
+		vt_heartbeat_new_at(registry, "worker", T, &options, now, &heartbeat), 0);
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	for (i = 0; i < PULSES; i++) {
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		/* From a microsecond to two minutes. */
+		all[i] = UINT64_C(1000) << (state >> 33) % 27;
+		all[i] += (state >> 20) % all[i];
+		ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now += all[i]), 0);
+	}
+	qsort(all, PULSES, sizeof(all[0]), by_size);
+	info = row(0);
+	ck_assert_int_eq(info.schema, resolutions[_i].schema);
+	ck_assert_uint_eq(info.pulses, PULSES);
+	ck_assert_uint_eq(info.max_ns, all[PULSES - 1]);
+	is_near(info.p50_ns, all[PULSES / 2 - 1], off);
+	is_near(info.p90_ns, all[PULSES / 10 * 9 - 1], off);
+	is_near(info.p99_ns, all[PULSES / 100 * 99 - 1], off);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 START_TEST(work_that_ends_in_idle_is_an_interval)
 {
 	vitals_heartbeat *heartbeat = heartbeat_made("worker");
@@ -439,6 +498,7 @@ int main(void)
 	tcase_add_test(tc, numbers_the_living_of_a_name_lowest_free_first);
 	tcase_add_test(tc, is_idle_until_the_next_beat);
 	tcase_add_test(tc, counts_intervals_and_their_exact_sum_without_the_idle_time);
+	tcase_add_loop_test(tc, quantiles_of_a_row_are_as_near_as_its_schema_says, 0, 2);
 	tcase_add_test(tc, work_that_ends_in_idle_is_an_interval);
 	tcase_add_test(tc, a_pulse_on_a_closed_one_answers_and_harms_nothing);
 	tcase_add_test(tc, is_due_once_its_interval_has_passed);

@@ -162,6 +162,89 @@ START_TEST(a_monitor_that_is_always_late_still_tells)
 }
 END_TEST
 
+/* However late it always is: eight turns it believes in pauses, then a part of each counts. */
+START_TEST(a_starved_monitor_tells_within_128_timeouts)
+{
+	static const uint64_t gaps_ns[] = {
+		VITALS_MS(51), VITALS_MS(250), VITALS_S(1),
+		VITALS_S(7),   VITALS_S(100),  VITALS_S(3600)
+	};
+	uint64_t gap_ns = gaps_ns[_i], from;
+	vitals_heartbeat *heartbeat = heartbeat_made(T);
+
+	step(0);
+	step(VITALS_MS(25));
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	from = now;
+	step(VITALS_MS(25));
+	while (state_of(heartbeat) == VITALS_HEALTHY && now - from < VITALS_S(1000000))
+		step(gap_ns);
+	ck_assert_uint_gt(now - from, 8 * gap_ns);
+	ck_assert_uint_le(now - from, 9 * gap_ns + 128 * T);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* Woken right after each late turn, as whoever registers wakes it: that is no turn in time. */
+START_TEST(a_starved_monitor_that_is_woken_early_still_tells)
+{
+	vitals_heartbeat *heartbeat = heartbeat_made(T);
+	unsigned i;
+
+	step(0);
+	step(VITALS_MS(25));
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	step(VITALS_MS(25));
+	for (i = 0; i < 20 && state_of(heartbeat) == VITALS_HEALTHY; i++) {
+		step(VITALS_S(1));
+		step(4);
+	}
+	ck_assert_uint_eq(state_of(heartbeat), VITALS_SILENT);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/*
+ * Stopped for a second, and run for 10 ms, again and again: the monitor gets its turn when it runs
+ * again, and the thread beats in every @every-th of these.
+ */
+static void storm(vitals_heartbeat *heartbeat, unsigned every)
+{
+	unsigned i;
+
+	for (i = 0; i < 1000; i++) {
+		step(VITALS_S(1) + VITALS_MS(2));
+		ck_assert_uint_eq(state_of(heartbeat), VITALS_HEALTHY);
+		now += VITALS_MS(8);
+		if (i % every == 0)
+			ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	}
+}
+
+START_TEST(who_runs_a_hundredth_of_the_time_is_not_silent_for_that)
+{
+	static const struct {
+		uint64_t timeout_ns;
+		unsigned every;
+	} storms[] = {
+		{ VITALS_MS(20), 1 }, { VITALS_MS(50), 2 }, { T, 1 }, { T, 4 },
+		{ VITALS_S(1), 4 },
+	};
+	vitals_heartbeat *heartbeat = heartbeat_made(storms[_i].timeout_ns);
+
+	step(0);
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	step(4);
+	storm(heartbeat, storms[_i].every);
+	/* And when it is over nothing of it is left. */
+	step(tick_ns());
+	step(tick_ns());
+	ck_assert_int_eq(vt_heartbeat_pulse_at(heartbeat, now), 0);
+	ck_assert_uint_gt(until_silent(heartbeat, VITALS_S(10)), storms[_i].timeout_ns);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 /* What was paused before a start has nothing to do with the silence after it. */
 START_TEST(a_pause_before_the_start_is_no_credit_after_it)
 {
@@ -646,6 +729,10 @@ int main(void)
 	tcase_add_test(tc, a_beat_just_before_a_pause_is_not_blamed_for_it);
 	tcase_add_test(tc, a_pause_that_begins_with_a_look_costs_nobody_a_tick);
 	tcase_add_test(tc, a_monitor_that_is_always_late_still_tells);
+	tcase_add_loop_test(tc, a_starved_monitor_tells_within_128_timeouts, 0, 6);
+	tcase_add_test(tc, a_starved_monitor_that_is_woken_early_still_tells);
+	tcase_add_loop_test(tc, who_runs_a_hundredth_of_the_time_is_not_silent_for_that,
+			    0, 5);
 	tcase_add_test(tc, a_pause_before_the_start_is_no_credit_after_it);
 	tcase_add_test(tc, steps_in_the_future_do_not_spare_anybody_after_a_start);
 	tcase_add_test(tc, a_stall_in_the_future_has_not_lasted_for_ever);

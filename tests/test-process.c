@@ -142,6 +142,41 @@ START_TEST(a_step_goes_forward_and_not_beside_a_thread)
 }
 END_TEST
 
+static void lag_is(uint64_t lag_ns, uint64_t most_ns)
+{
+	struct vitals_process_info info = process();
+
+	ck_assert_uint_eq(info.tick_at_ns, now);
+	ck_assert_uint_eq(info.lag_ns, lag_ns);
+	ck_assert_uint_eq(info.lag_max_ns, most_ns);
+}
+
+START_TEST(says_how_late_the_monitor_was)
+{
+	vitals_heartbeat *heartbeat;
+
+	ck_assert_int_eq(vt_heartbeat_new_at(registry, "a", T, NULL, now, &heartbeat), 0);
+	step();
+	ck_assert_uint_eq(process().tick_ns, TICK);
+	step();
+	lag_is(0, 0);
+	now += VITALS_MS(7);
+	step();
+	lag_is(VITALS_MS(7), VITALS_MS(7));
+	ck_assert_uint_eq(process().pauses, 0);
+	step();
+	lag_is(0, VITALS_MS(7));
+	/* So late that the whole process did not run. */
+	now += VITALS_S(3);
+	step();
+	lag_is(VITALS_S(3), VITALS_S(3));
+	ck_assert_uint_eq(process().pauses, 1);
+	ck_assert_uint_eq(process().paused_ns, VITALS_S(3) + TICK);
+	ck_assert_uint_eq(process().turns, 5);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 START_TEST(slots_reserved_ahead_take_no_segment_later)
 {
 	static vitals_heartbeat *all[3000];
@@ -253,6 +288,7 @@ int main(void)
 	tcase_add_test(tc, a_33rd_part_has_no_room);
 	tcase_add_test(tc, readiness_goes_with_the_request_to_quit_and_life_stays);
 	tcase_add_test(tc, a_step_goes_forward_and_not_beside_a_thread);
+	tcase_add_test(tc, says_how_late_the_monitor_was);
 	tcase_add_test(tc, slots_reserved_ahead_take_no_segment_later);
 	tcase_add_test(tc, a_registry_goes_with_the_last_that_points_into_it);
 	tcase_add_test(tc, knows_its_words);

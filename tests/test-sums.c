@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "heartbeat.h"
 #include "monitor.h"
+#include "snapshot.h"
 #include "sums.h"
 
 #include <stdlib.h>
@@ -54,14 +55,19 @@ static void made(unsigned i, const char *group)
 		vt_heartbeat_new_at(registry, "member", T, &options, now, &all[i]), 0);
 }
 
-static struct vitals_group_info group_row(uint32_t index)
+static struct vitals_group_info group_taken(uint32_t index)
 {
 	struct vitals_group_info info;
 
 	VITALS_INIT(&info);
-	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
 	ck_assert_int_eq(vitals_snapshot_group(snapshot, index, &info), 0);
 	return info;
+}
+
+static struct vitals_group_info group_row(uint32_t index)
+{
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	return group_taken(index);
 }
 
 static void steps(unsigned n)
@@ -208,6 +214,69 @@ START_TEST(a_restart_loses_nobody)
 }
 END_TEST
 
+/* However it is counted: who is idle, or in a scope that may take any time, is not waited for. */
+START_TEST(the_oldest_is_of_those_that_are_to_beat)
+{
+	unsigned i, n = _i ? MANY : VT_SUMS_MANY;
+	uint64_t oldest;
+
+	for (i = 0; i < n; i++)
+		made(i, "group");
+	steps(1);
+	ck_assert_int_eq(vitals_heartbeat_own(all[0]), 0);
+	ck_assert_int_eq(vt_heartbeat_enter_at(all[0], "for ever", 0, 0, now), 1);
+	ck_assert_int_eq(vitals_heartbeat_own(all[1]), 0);
+	ck_assert_int_eq(vt_heartbeat_idle_at(all[2], now), 0);
+	steps(1);
+	/* In one with a budget it is, whatever it said before; and from there on. */
+	oldest = VT_BEAT_NS(now);
+	ck_assert_int_eq(vt_heartbeat_enter_at(all[1], "work", T, 0, now), 1);
+	ck_assert_int_eq(vt_heartbeat_idle_at(all[1], now), 0);
+	steps(100);
+	for (i = 3; i < n; i++)
+		(void)vt_heartbeat_pulse_at(all[i], now);
+	if (_i)
+		rounds(0, 3);
+	else
+		steps(3);
+	ck_assert_uint_eq(round_of(0) != 0, n > VT_SUMS_MANY);
+	ck_assert_int_eq(vt_snapshot_take_at(&registry->view, registry, now, &snapshot),
+			 0);
+	ck_assert_uint_eq(group_taken(0).oldest_beat_ns, oldest);
+	ck_assert_uint_eq(group_taken(0).states[VITALS_IDLE], 1);
+	ck_assert_uint_eq(group_taken(0).states[VITALS_UNBOUNDED], 1);
+}
+END_TEST
+
+/* A total is that of its buckets, which are of the same moment. */
+START_TEST(a_row_of_many_and_its_buckets_agree)
+{
+	uint64_t counts[VITALS_BUCKETS_COARSE], sum = 0;
+	unsigned i, k;
+
+	for (i = 0; i < MANY; i++)
+		made(i, "many");
+	steps(1);
+	for (k = 0; k < 5; k++) {
+		steps(7);
+		for (i = 0; i < MANY; i++)
+			(void)vt_heartbeat_pulse_at(all[i], now);
+	}
+	rounds(0, 2);
+	ck_assert_uint_eq(group_row(0).pulses, 4 * MANY);
+	ck_assert_uint_eq(group_row(0).sum_ns, 4 * VITALS_MS(7) * MANY);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_group_buckets(snapshot, 0,
+						       VITALS_GROUP_INTERVALS, counts),
+			 0);
+	for (i = 0; i < VITALS_BUCKETS_COARSE; i++)
+		sum += counts[i];
+	ck_assert_uint_eq(sum, 4 * MANY);
+	/* 7 ms lie between 2^-8 and 2^-7 s. */
+	ck_assert_uint_eq(counts[13], 4 * MANY);
+}
+END_TEST
+
 START_TEST(somebody_stuck_in_a_close_keeps_the_sum_as_it_was)
 {
 	struct vt_group_slot *slot;
@@ -296,6 +365,8 @@ int main(void)
 	tcase_add_test(tc, a_group_of_many_never_steps_back_and_is_exact_in_the_end);
 	tcase_add_test(tc, the_first_sum_counts_nobody_twice);
 	tcase_add_test(tc, a_restart_loses_nobody);
+	tcase_add_loop_test(tc, the_oldest_is_of_those_that_are_to_beat, 0, 2);
+	tcase_add_test(tc, a_row_of_many_and_its_buckets_agree);
 	tcase_add_test(tc, somebody_stuck_in_a_close_keeps_the_sum_as_it_was);
 	tcase_add_test(tc, totals_only_rise_while_members_come_and_go);
 	suite_add_tcase(suite, tc);
