@@ -267,6 +267,16 @@ static void *looker_run(void *arg)
 	return arg;
 }
 
+/* In one write: a buffer of stdio's would go on into a child, who could flush it. */
+static void progress(unsigned done, unsigned of)
+{
+	char line[64];
+	int n = snprintf(line, sizeof(line), "storm: %u of %u children\n", done, of);
+
+	if (write(STDOUT_FILENO, line, (size_t)n) < 0)
+		return;
+}
+
 static void *reporter_run(void *arg)
 {
 	uint32_t tenth = 0, n;
@@ -274,8 +284,7 @@ static void *reporter_run(void *arg)
 	while (!atomic_load(&over)) {
 		n = atomic_load(&ended) * 10 / children;
 		if (n != tenth && children > CHILDREN)
-			dprintf(STDOUT_FILENO, "storm: %u of %u children\n",
-				atomic_load(&ended), children);
+			progress(atomic_load(&ended), children);
 		tenth = n;
 		(void)usleep(100000);
 	}
@@ -341,7 +350,8 @@ static uint64_t pulses_of(const vitals_heartbeat *heartbeat)
 static void all_as_left(int fds)
 {
 	struct vt_hot after;
-	char byte;
+	char said[512];
+	ssize_t n;
 	unsigned i;
 
 	for (i = 0; i < STEADY; i++) {
@@ -363,7 +373,10 @@ static void all_as_left(int fds)
 	child_check(vitals_quitter_wait_done(quitter, 0, NULL) == 0);
 	child_check(atomic_load(&ended) == children);
 	child_check(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
-	child_check(read(output[0], &byte, 1) == -1 && errno == EAGAIN);
+	n = read(output[0], said, sizeof(said) - 1);
+	if (n > 0)
+		fprintf(stderr, "storm: a child said: %.*s\n", (int)n, said);
+	child_check(n == -1 && errno == EAGAIN);
 	child_check(fd_count() == fds);
 	child_check(worker_failures() == 0);
 }
