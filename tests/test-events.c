@@ -273,6 +273,7 @@ START_TEST(ends_with_stop)
 	vitals_heartbeat *a = heartbeat_made("a");
 	vitals_events *events;
 	struct pollfd pollfd = { .events = POLLIN };
+	int r;
 
 	ck_assert_int_eq(vitals_start(registry), 0);
 	ck_assert_int_eq(vitals_start(registry), -EALREADY);
@@ -286,7 +287,10 @@ START_TEST(ends_with_stop)
 	ck_assert_int_eq(poll(&pollfd, 1, 5000), 1);
 	ck_assert_int_eq(vitals_events_next(events, VITALS_FOREVER, &event), -ECANCELED);
 	ck_assert_int_eq(vitals_start(registry), 0);
-	ck_assert_int_eq(vitals_events_next(events, 0, &event), -ETIMEDOUT);
+	/* Nothing but that the machine had no time for the monitor. */
+	while ((r = vitals_events_next(events, 0, &event)) == 0)
+		ck_assert_int_eq(event.kind, VITALS_EVENT_PAUSE);
+	ck_assert_int_eq(r, -ETIMEDOUT);
 	vitals_events_close(events);
 	vitals_heartbeat_unref(a);
 }
