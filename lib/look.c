@@ -53,70 +53,6 @@ static bool quiet(uint32_t state)
 	return state == VITALS_SILENT || state == VITALS_STUCK;
 }
 
-/* How bad, then since when: what the list of the worst is ordered by. 0: not bad. */
-static uint64_t rank_of(const struct vt_verdict *verdict)
-{
-	static const uint64_t ranks[VT_STATES] = { [VITALS_STARTING] = 1,
-						   [VITALS_SILENT] = 2,
-						   [VITALS_STUCK] = 3,
-						   [VITALS_DEAD] = 4 };
-
-	return ranks[verdict->state] ? ranks[verdict->state] << 60 |
-					       (~verdict->beat_ns & (UINT64_MAX >> 4))
-				     : 0;
-}
-
-/* Return: where in the list it is; n_worst if it is not. */
-static uint32_t worst_find(const struct vt_looks *looks, uint32_t index)
-{
-	uint32_t i;
-
-	for (i = 0; i < looks->n_worst && looks->worst[i].index != index; i++)
-		continue;
-	return i;
-}
-
-/* Keeps the list sorted, worst first, and at most VT_WORST long. */
-static void worst_insert(struct vt_looks *looks, struct vt_worse worse)
-{
-	uint32_t i = looks->n_worst;
-
-	if (i == VT_WORST && looks->worst[i - 1].rank >= worse.rank)
-		return;
-	if (i == VT_WORST)
-		i--;
-	else
-		looks->n_worst++;
-	for (; i > 0 && looks->worst[i - 1].rank < worse.rank; i--)
-		looks->worst[i] = looks->worst[i - 1];
-	looks->worst[i] = worse;
-	looks->changed = true;
-}
-
-/* @rank: 0: it is not bad. */
-static void worst_note(struct vt_looks *looks, uint32_t index, uint32_t gen,
-		       uint64_t rank)
-{
-	uint32_t i = worst_find(looks, index);
-
-	if (i < looks->n_worst) {
-		if (looks->worst[i].rank == rank && looks->worst[i].gen == gen)
-			return;
-		looks->n_worst--;
-		memmove(&looks->worst[i], &looks->worst[i + 1],
-			(looks->n_worst - i) * sizeof(*looks->worst));
-		looks->changed = true;
-	}
-	if (rank)
-		worst_insert(looks, (struct vt_worse){ rank, index, gen });
-}
-
-static bool bad(uint32_t state)
-{
-	return state == VITALS_STARTING || state == VITALS_SILENT ||
-	       state == VITALS_STUCK || state == VITALS_DEAD;
-}
-
 static struct vt_group_slot *group_counted(const struct looked *at)
 {
 	return vt_slot(at->registry, VT_KIND_GROUP, KNOWN(at->cold, group));
@@ -143,8 +79,8 @@ static void uncount(struct vt_looks *looks, const struct looked *at)
 	if (!(marks & VT_COLD_COUNTED))
 		return;
 	count(looks, at, KNOWN(at->cold, state), UINT32_MAX);
-	if (bad(KNOWN(at->cold, state)))
-		worst_note(looks, at->index, 0, 0);
+	if (vt_worst_bad(KNOWN(at->cold, state)))
+		looks->changed |= vt_worst_remove(&looks->worst, at->index);
 	looks->living--;
 	REMEMBER(at->cold, marks, marks & (uint8_t)~VT_COLD_COUNTED);
 }
@@ -252,8 +188,9 @@ static void remember(struct vt_looks *looks, const struct looked *at,
 		count(looks, at, at->sign.state, UINT32_MAX);
 		count(looks, at, at->verdict.state, 1);
 	}
-	if (bad(at->sign.state) || bad(at->verdict.state))
-		worst_note(looks, at->index, at->gen, rank_of(&at->verdict));
+	if (vt_worst_bad(at->sign.state) || vt_worst_bad(at->verdict.state))
+		looks->changed |=
+			vt_worst_note(&looks->worst, at->index, at->gen, &at->verdict);
 }
 
 /*
@@ -287,7 +224,7 @@ static uint64_t look_within(const struct vt_looks *looks, const struct looked *a
 {
 	uint64_t ns = at->shortest_ns + 1;
 
-	if (!bad(at->verdict.state))
+	if (!vt_worst_bad(at->verdict.state))
 		return ns;
 	/* As long as it costs next to nothing, a sign of life is told soon. */
 	ns /= looks->living > MANY ? 2 : VT_TICKS;
@@ -383,7 +320,7 @@ uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 		looks->shortest_ns = at.shortest_ns;
 	if (at.shortest_ns < looks->round_shortest_ns)
 		looks->round_shortest_ns = at.shortest_ns;
-	if (in_passing && told && !bad(at.verdict.state))
+	if (in_passing && told && !vt_worst_bad(at.verdict.state))
 		return UINT64_MAX;
 	return look_again(looks, &at, told);
 }

@@ -14,6 +14,7 @@
 #include "registry.h"
 #include "verdict.h"
 #include "wheel.h"
+#include "worst.h"
 
 /* What the looks so far have gathered; guarded by judge. */
 struct vt_looks {
@@ -27,13 +28,7 @@ struct vt_looks {
 	uint64_t shortest_ns;       /* timeout: none that is watched has less */
 	uint64_t round_shortest_ns; /* of those looked at since the round began */
 	bool changed;               /* since somebody cleared it */
-	/* The worst, most of all first. */
-	uint32_t n_worst;
-	struct vt_worse {
-		uint64_t rank;
-		uint32_t index;
-		uint32_t gen;
-	} worst[VT_WORST];
+	struct vt_worst_list worst;
 };
 
 /* The watch begins, for the first time or again: everybody is looked at in the next turn. */

@@ -250,11 +250,12 @@ static void summary_store(struct vt_summary *summary, const struct vt_looks *loo
 		atomic_store_explicit(&summary->informative[i], looks->informative[i],
 				      memory_order_release);
 	}
-	atomic_store_explicit(&summary->n_worst, looks->n_worst, memory_order_release);
-	for (i = 0; i < looks->n_worst; i++) {
-		atomic_store_explicit(&summary->worst[i].index, looks->worst[i].index,
+	atomic_store_explicit(&summary->n_worst, looks->worst.n, memory_order_release);
+	for (i = 0; i < looks->worst.n; i++) {
+		atomic_store_explicit(&summary->worst[i].index,
+				      looks->worst.entries[i].index,
 				      memory_order_release);
-		atomic_store_explicit(&summary->worst[i].gen, looks->worst[i].gen,
+		atomic_store_explicit(&summary->worst[i].gen, looks->worst.entries[i].gen,
 				      memory_order_release);
 	}
 	atomic_store_explicit(&summary->sequence, sequence + 2, memory_order_release);

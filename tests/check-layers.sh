@@ -13,7 +13,7 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options
-1 registry slots fork names group overruns view verdict frames inbox past
+1 registry slots fork names group overruns view verdict frames inbox past worst
 2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print report
@@ -67,6 +67,7 @@ notifier events
 notifier monitor
 over thread
 past verdict
+worst verdict
 overruns registry
 owner heartbeat
 print snapshot
