@@ -4,7 +4,7 @@
  * Curl trial
  *
  * What the curl examples try their perform() on: a server that never answers, a thread
- * that waits for it, and a quit 200 ms later.
+ * that waits for it, and a quit 300 ms later.
  *
  *	curl-... [connect | URL]
  *
@@ -84,6 +84,7 @@ int main(int argc, char **argv)
 	vitals_quitter *main_quitter;
 	int status;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE,
 	       SIG_IGN); /* TLS says goodbye, also on a socket that is shut down */
 	if (open_silent_server(full, url) || curl_global_init(CURL_GLOBAL_ALL) ||
@@ -92,8 +93,8 @@ int main(int argc, char **argv)
 			       argc > 1 && !full ? argv[1] : url, NULL))
 		return 2;
 
-	usleep(200 * 1000);
-	vitals_quitter_send_quit(main_quitter, 0, "200 ms are over");
+	usleep(300 * 1000); /* at 200 ms curl wakes by itself, for the next address */
+	vitals_quitter_send_quit(main_quitter, 0, "300 ms are over");
 	status = vitals_quitter_finish(main_quitter, NULL, NULL);
 	if (status)
 		_exit(status); /* no destructors under a thread that still runs */

@@ -36,6 +36,7 @@ run() { # COMMAND...
 
 # A shell's background jobs ignore SIGINT, and the library leaves an ignored signal ignored.
 start() { # COMMAND...
+	: >"$tmp/out" # what the one before has printed is not awaited
 	env --default-signal=INT "$@" >"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 }
