@@ -570,7 +570,7 @@ static int status_of(void (*run)(void))
 static void hang(void)
 {
 	for (;;)
-		(void)pause();
+		nap();
 }
 
 static void nobody_finishes(void)
