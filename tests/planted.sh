@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Puts each defect of tests/planted/ back into a copy of the library: its test in test-defects must
-# fail. PLANTED='D5 D12' plants just these.
+# Puts each defect of tests/planted/ into a copy of the library: its test, in test-defects or
+# test-pitfalls, must fail. PLANTED='D5 D12' plants just these.
 
 set -u
 export LC_ALL=C
@@ -15,6 +15,7 @@ trap 'rm -rf "$tmp"' EXIT
 
 # What only hangs is caught, too, so the time is short; a test that passes takes none of it.
 seconds=8
+programs='tests/test-defects tests/test-pitfalls'
 bad=0
 
 tree_copy() {
@@ -36,25 +37,39 @@ configure_copy() {
 			CC="$CC" CFLAGS='-O1 -w' >"$tmp/log" 2>&1
 }
 
-build() {
-	make -C "$tmp/build" -j2 tests/test-defects >"$tmp/log" 2>&1
+build() { # PROGRAM...
+	make -C "$tmp/build" -j2 "$@" >"$tmp/log" 2>&1
 }
 
-test_run() { # CASE, empty: all
+# Each test is a case of its own there.
+test_run() { # PROGRAM [CASE]
 	(
 		cd "$tmp/build" || exit
-		[ -z "$1" ] || export CK_RUN_CASE=$1
-		CK_DEFAULT_TIMEOUT=$seconds srcdir=$tmp/tree timeout 300 tests/test-defects
+		[ -z "${2-}" ] || export CK_RUN_CASE=$2
+		CK_DEFAULT_TIMEOUT=$seconds srcdir=$tmp/tree timeout 300 "$1"
 	) >"$tmp/log" 2>&1
+}
+
+tests_run() {
+	local program
+
+	for program in $programs; do
+		test_run "$program" || return
+	done
 }
 
 log_show() {
 	tail -n 15 "$tmp/log" | sed 's/^/    /'
 }
 
-# The name of the test of a defect: D5, and of D18-call: that of D18.
+test_program() { # PLANT
+	case $1 in D*) echo tests/test-defects ;; *) echo tests/test-pitfalls ;; esac
+}
+
+# The first test of a number: of D5, and of D18-call that of D18.
 test_name() { # PLANT
-	sed -n "s/^START_TEST(\(${1%%-*}_[a-z0-9_A-Z]*\)).*/\1/p" "$srcdir/tests/test-defects.c"
+	sed -n "s/^START_TEST(\(${1%%-*}_[a-z0-9_A-Z]*\)).*/\1/p" "$srcdir/$(test_program "$1").c" |
+		head -n 1
 }
 
 # Files of a plant, as they were.
@@ -72,11 +87,12 @@ restore() {
 }
 
 plant() { # PLANT
-	local test
+	local program test
 
+	program=$(test_program "$1")
 	test=$(test_name "$1")
 	if [ -z "$test" ]; then
-		echo "$1: there is no test ${1%%-*}_... in tests/test-defects.c"
+		echo "$1: there is no test ${1%%-*}_... in $program.c"
 		return 1
 	fi
 	if ! awk -v tree="$tmp/tree" -f "$srcdir/tests/planted/plant.awk" \
@@ -85,12 +101,12 @@ plant() { # PLANT
 		log_show
 		return 1
 	fi
-	if ! build; then
+	if ! build "$program"; then
 		echo "$1: does not compile; see 'Out of date' in tests/planted/README.md:"
 		grep -m 5 'error' "$tmp/log" || log_show
 		return 1
 	fi
-	if test_run "$test"; then
+	if test_run "$program" "$test"; then
 		echo "$1 planted: NOT CAUGHT by $test"
 		return 1
 	fi
@@ -103,14 +119,15 @@ plant() { # PLANT
 	fi
 }
 
-if ! tree_copy || ! configure_copy || ! build || ! test_run ''; then
+# shellcheck disable=SC2086
+if ! tree_copy || ! configure_copy || ! build $programs || ! tests_run; then
 	echo 'without any defect the copy does not build or does not pass:'
 	log_show
 	exit 1
 fi
 echo 'nothing planted: passes'
 
-[ -n "$PLANTED" ] || PLANTED=$(cd "$srcdir/tests/planted" && printf '%s\n' D[0-9]* | sort -V)
+[ -n "$PLANTED" ] || PLANTED=$(cd "$srcdir/tests/planted" && printf '%s\n' [DP][0-9]* | sort -V)
 for one in $PLANTED; do
 	keep "$one" || exit 1
 	plant "$one" || bad=$((bad + 1))

@@ -180,6 +180,18 @@ START_TEST(P7_an_interrupt_from_the_terminal_says_so)
 }
 END_TEST
 
+/* Before it was started, before anybody waits for it. */
+START_TEST(P9_a_signal_counts_from_the_first_call_on)
+{
+	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGTERM, NULL), 0);
+	raise(SIGTERM);
+	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 1);
+	ck_assert_int_eq(vitals_start(service.registry), 0);
+	ck_assert_int_eq(fork_on(service.main, "w", obeys, NULL), -ECANCELED);
+	ck_assert_int_eq(vitals_quitter_finish(service.main, NULL, NULL), 0);
+}
+END_TEST
+
 /* There the kernel ignores what has no handler. */
 static void as_pid_1(void *arg)
 {
@@ -205,18 +217,6 @@ static void as_pid_1(void *arg)
 START_TEST(P9_as_the_first_process_it_hears_signals)
 {
 	child_run(as_pid_1, NULL);
-}
-END_TEST
-
-/* Before it was started, before anybody waits for it. */
-START_TEST(P9_a_signal_counts_from_the_first_call_on)
-{
-	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGTERM, NULL), 0);
-	raise(SIGTERM);
-	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 1);
-	ck_assert_int_eq(vitals_start(service.registry), 0);
-	ck_assert_int_eq(fork_on(service.main, "w", obeys, NULL), -ECANCELED);
-	ck_assert_int_eq(vitals_quitter_finish(service.main, NULL, NULL), 0);
 }
 END_TEST
 
@@ -569,29 +569,35 @@ START_TEST(P30_a_request_that_comes_first_is_not_lost)
 }
 END_TEST
 
+/* By number. Each is a case of its own, so that CK_RUN_CASE runs it alone. */
+static void add(Suite *suite, const TTest *test, int rounds)
+{
+	TCase *tcase = tcase_create(test->name);
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	/* It takes a second, and many on a machine that has other things to do. */
+	if (test == P24_a_chain_of_a_million_needs_no_stack)
+		tcase_set_timeout(tcase, 240);
+	tcase_add_loop_test(tcase, test, 0, rounds);
+	suite_add_tcase(suite, tcase);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("pitfalls");
-	TCase *tcase = tcase_create("pitfalls"), *deep = tcase_create("deep");
 
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, P1_whichever_thread_gets_a_signal_it_is_a_request);
-	tcase_add_test(tcase, P2_what_is_execed_finds_signals_as_they_were);
-	tcase_add_test(tcase, P7_an_interrupt_from_the_terminal_says_so);
-	tcase_add_test(tcase, P9_as_the_first_process_it_hears_signals);
-	tcase_add_test(tcase, P9_a_signal_counts_from_the_first_call_on);
-	tcase_add_test(tcase, P17_a_callback_may_call_whatever_it_likes);
-	tcase_add_test(tcase, P19_who_blocks_in_accept_gets_out);
-	tcase_add_test(tcase, P20_strays_that_read_leave_the_descriptor_readable);
-	tcase_add_test(tcase, P21_a_clock_that_jumps_ends_no_wait);
-	tcase_add_test(tcase, P25_only_the_first_and_the_last_of_a_child_are_news_above);
-	tcase_add_test(tcase, P28_who_never_got_to_run_is_late_and_has_not_started);
-	tcase_add_loop_test(tcase, P30_a_request_that_comes_first_is_not_lost, 0, 2);
-	suite_add_tcase(suite, tcase);
-	/* It takes a second, and many on a machine that has other things to do. */
-	tcase_add_checked_fixture(deep, setup, teardown);
-	tcase_set_timeout(deep, 240);
-	tcase_add_test(deep, P24_a_chain_of_a_million_needs_no_stack);
-	suite_add_tcase(suite, deep);
+	add(suite, P1_whichever_thread_gets_a_signal_it_is_a_request, 1);
+	add(suite, P2_what_is_execed_finds_signals_as_they_were, 1);
+	add(suite, P7_an_interrupt_from_the_terminal_says_so, 1);
+	add(suite, P9_a_signal_counts_from_the_first_call_on, 1);
+	add(suite, P9_as_the_first_process_it_hears_signals, 1);
+	add(suite, P17_a_callback_may_call_whatever_it_likes, 1);
+	add(suite, P19_who_blocks_in_accept_gets_out, 1);
+	add(suite, P20_strays_that_read_leave_the_descriptor_readable, 1);
+	add(suite, P21_a_clock_that_jumps_ends_no_wait, 1);
+	add(suite, P24_a_chain_of_a_million_needs_no_stack, 1);
+	add(suite, P25_only_the_first_and_the_last_of_a_child_are_news_above, 1);
+	add(suite, P28_who_never_got_to_run_is_late_and_has_not_started, 1);
+	add(suite, P30_a_request_that_comes_first_is_not_lost, 2);
 	return run_suite(suite);
 }
