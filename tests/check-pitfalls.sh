@@ -51,7 +51,7 @@ never() { # PITFALL FUNCTION...
 	done
 }
 
-never P1 signalfd sigwait sigwaitinfo sigtimedwait
+never P1 signalfd sigwait sigwaitinfo
 never P10 pthread_cancel pthread_kill pthread_setcanceltype
 never P13 pthread_detach
 never P20 eventfd
