@@ -24,6 +24,10 @@ void questions_bench(const struct effort *effort);
 void cores_bench(const struct effort *effort);
 void register_bench(const struct effort *effort);
 void scale_bench(const struct effort *effort);
+void tree_bench(const struct effort *effort);
+void polls_bench(const struct effort *effort);
+void wakes_bench(const struct effort *effort);
+void joins_bench(const struct effort *effort);
 void watch_bench(const struct effort *effort);
 
 /* Without it there is nothing to measure: says where, and exits with 2. */
