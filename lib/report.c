@@ -158,9 +158,9 @@ static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
 
 	for (;;) {
 		/* Below an empty node there is nobody, but for who is on its way out. */
-		bool deeper = all || atomic_load_explicit(&slot->live,
-							  memory_order_relaxed) >=
-					     VT_LIVE_ONE;
+		bool deeper = all ||
+			      atomic_load_explicit(&slot->live, memory_order_relaxed) >=
+				      VT_LIVE_ONE;
 
 		at = vt_quitter_next(registry, quitter, at, deeper);
 		if (!at)
