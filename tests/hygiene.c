@@ -23,13 +23,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_NS VITALS_S(60)
+#define PATIENCE_NS VITALS_S(30)
 #define GROWTH_KIB 1024u
 /* Threads on their way: asked for, or ended and not joined yet. */
 #define ON_THE_WAY 64u
 #define SPARE_MAPS 8u
 #define BATCH 16u
 #define WAITERS 64u
+/* Who is not woken looks again when its time is up. */
+#define WOKEN_NS VITALS_S(10)
 #define LOOK_EVERY 1000u
 
 static vitals_registry *registry;
@@ -466,6 +468,8 @@ static void waiters_run(uint64_t rounds)
 	}
 	printf("waiters: %llu rounds of %u, the longest %.1f ms\n",
 	       (unsigned long long)rounds, WAITERS, (double)worst_ns / 1e6);
+	if (worst_ns > WOKEN_NS)
+		wrong("waiters: somebody was not woken");
 	process_judge("waiters", &before);
 	vitals_quitter_free(pool);
 }
