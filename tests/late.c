@@ -229,6 +229,9 @@ static bool record_trial(struct chance *chance)
 	for (i = 0; i < N; i++)
 		record_leave(&items[i]);
 	wait_judge(1);
+	/* Nor is anybody counted who is not there: a wait would last until its deadline. */
+	if (vt_quitter_live(pool) >= VT_LIVE_ONE)
+		wrong(&sum.answers, "counted, though all have left", 0);
 	pool = vitals_quitter_free(pool);
 	return true;
 }
