@@ -166,15 +166,20 @@ static void wait_for(vitals_quitter *quitter, const char *part)
 		      (double)(clock_now() - from_ns) / 1e9);
 }
 
+/* Some are told before they run, and some as they begin to wait. */
+static _Atomic uint32_t there;
+
 static int obeys(vitals_thread *self, void *arg)
 {
 	(void)arg;
+	atomic_store(&there, 1);
 	return vitals_thread_sleep(self, VITALS_FOREVER) != -ECANCELED;
 }
 
 static int polls(vitals_thread *self, void *arg)
 {
 	(void)arg;
+	atomic_store(&there, 1);
 	return vitals_thread_poll(self, NULL, 0, VITALS_FOREVER) != -ECANCELED;
 }
 
@@ -205,6 +210,7 @@ static void cycle_run(uint64_t i)
 		wrong("cycle %llu: no child", (unsigned long long)i);
 		return;
 	}
+	atomic_store(&there, 0);
 	/* With a heartbeat, without one, and nobody; now and then there are descriptors. */
 	r = i % 4 ? vitals_thread_fork(child, "worker", i % 2 ? VITALS_S(10) : 0,
 				       i % 4 == 3 ? polls : obeys, NULL, NULL)
@@ -215,6 +221,8 @@ static void cycle_run(uint64_t i)
 		wrong("cycle %llu: fork: %d", (unsigned long long)i, r);
 	if (i % LOOK_EVERY == 0)
 		path_judge("main/child");
+	while (!r && i % 8 > 4 && !atomic_load(&there))
+		sched_yield();
 	if (vitals_quitter_send_quit(child, 0, NULL) < 0)
 		wrong("cycle %llu: quit", (unsigned long long)i);
 	wait_for(child, "cycles");
@@ -480,7 +488,8 @@ static void waiters_run(uint64_t rounds)
 	}
 	printf("waiters: %llu rounds of %u, the longest %.1f ms\n",
 	       (unsigned long long)rounds, WAITERS, (double)worst_ns / 1e6);
-	process_judge("waiters", &before);
+	if (!wrongs)
+		process_judge("waiters", &before);
 	vitals_quitter_free(pool);
 }
 
