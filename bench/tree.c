@@ -344,7 +344,7 @@ static void wait_rows(enum shape shape, const struct costs *costs)
 
 void tree_bench(const struct effort *effort)
 {
-	unsigned rounds = effort->brief ? 4 : 15, round;
+	unsigned rounds = effort->brief ? 8 : 24, round;
 	struct costs costs[SHAPES] = { { 0 } };
 	enum shape shape;
 
@@ -352,7 +352,7 @@ void tree_bench(const struct effort *effort)
 		for (shape = 0; shape < SHAPES; shape++)
 			round_of(&costs[shape], shape);
 	for (shape = 0; shape < SHAPES; shape++)
-		waits_measure(&costs[shape], shape, rounds);
+		waits_measure(&costs[shape], shape, rounds / 2);
 	for (shape = 0; shape < SHAPES; shape++)
 		new_row(shape, &costs[shape]);
 	for (shape = 0; shape < SHAPES; shape++)
