@@ -51,7 +51,7 @@ int vitals_quitter_new(vitals_quitter *parent, const char *name,
 		return r;
 	above = vt_quitter_slot(parent);
 	vt_lock(&registry->lock);
-	stage = mine.stage ? mine.stage : vt_slot_get(&above->stage);
+	stage = mine.stage ? mine.stage : vt_quitter_stage(above);
 	r = vt_quitter_make(registry, parent, name, stage, mine.timeout_ns, ret);
 	vt_unlock(&registry->lock);
 	return r;
