@@ -31,35 +31,37 @@ struct poller {
 	const vitals_quitter *quitter;
 	_Atomic uint32_t polling;
 	_Atomic uint32_t over;
-	uint64_t switches;
 	uint64_t calls;
 	uint64_t worst_ns;
 	uint64_t bare_worst_ns;
 	uint32_t preempted; /* calls that were left out */
 };
 
-static uint64_t switches(void)
+static struct rusage usage_now(void)
 {
 	struct rusage usage;
 
 	must(getrusage(RUSAGE_THREAD, &usage) == 0);
-	return (uint64_t)usage.ru_nivcsw;
+	return usage;
 }
 
-static void keep_worst(struct poller *poller, uint64_t *worst_ns, uint64_t ns)
+/* It was taken from the processor since @before; one that went to sleep was not. */
+static bool preempted(const struct rusage *before)
 {
-	uint64_t now;
+	struct rusage now = usage_now();
 
-	if (ns > SUSPECT_NS) {
-		now = switches();
-		if (now != poller->switches) {
-			poller->switches = now;
-			poller->preempted++;
-			return;
-		}
-	}
-	if (ns > *worst_ns)
-		*worst_ns = ns;
+	return now.ru_nivcsw != before->ru_nivcsw && now.ru_nvcsw == before->ru_nvcsw;
+}
+
+/* Return: whether it counts. */
+static bool keep_worst(uint64_t *worst_ns, uint64_t ns, const struct rusage *before)
+{
+	if (ns <= *worst_ns)
+		return true;
+	if (ns > SUSPECT_NS && preempted(before))
+		return false;
+	*worst_ns = ns;
+	return true;
 }
 
 static void *poller_run(void *arg)
@@ -67,8 +69,8 @@ static void *poller_run(void *arg)
 	static _Atomic uint64_t words[2];
 	struct poller *poller = arg;
 
-	poller->switches = switches();
 	while (!atomic_load_explicit(&poller->over, memory_order_relaxed)) {
+		struct rusage before = usage_now();
 		uint64_t from_ns = vt_clock_now(), between_ns, to_ns;
 
 		KEEP(vitals_quitter_must_quit(poller->quitter));
@@ -76,8 +78,9 @@ static void *poller_run(void *arg)
 		KEEP(atomic_load_explicit(&words[0], memory_order_acquire) |
 		     atomic_load_explicit(&words[1], memory_order_acquire));
 		to_ns = vt_clock_now();
-		keep_worst(poller, &poller->worst_ns, between_ns - from_ns);
-		keep_worst(poller, &poller->bare_worst_ns, to_ns - between_ns);
+		if (!keep_worst(&poller->worst_ns, between_ns - from_ns, &before))
+			poller->preempted++;
+		(void)keep_worst(&poller->bare_worst_ns, to_ns - between_ns, &before);
 		poller->calls++;
 		if (poller->calls == 1)
 			atomic_store(&poller->polling, 1);
