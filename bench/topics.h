@@ -14,7 +14,7 @@
 
 /* How hard to look. */
 struct effort {
-	bool brief;    /* a minute for all topics rather than five */
+	bool brief;    /* a minute or two for all topics rather than ten */
 	uint64_t seed; /* of what is random */
 };
 
