@@ -221,7 +221,7 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 	vt_reap_gone(quitter, false);
 	late_collect(quitter, &pass, counts, now_ns);
 	n = pass.n < pass.room ? pass.n : pass.room;
-	if (late && pass.lates &&
+	if (late && pass.lates && n &&
 	    vt_snapshot_late_new(vt_quitter_registry(quitter), n, now_ns, late) == 0)
 		for (i = 0; i < n; i++)
 			(void)vt_snapshot_late_add(*late, pass.lates[i].index,

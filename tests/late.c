@@ -131,6 +131,8 @@ static void wait_judge(uint64_t timeout_ns)
 
 	if (r != (late_now() ? -ETIMEDOUT : 0))
 		wrong(&sum.answers, "the wait's answer is wrong", (uint64_t)-r);
+	if (!r && late)
+		wrong(&sum.answers, "a report, though nobody is late", 0);
 	(void)report_judge(late, false);
 	vitals_snapshot_free(late);
 }
