@@ -414,12 +414,16 @@ bool vt_quitter_inside(const vitals_registry *registry, const vitals_quitter *qu
 uint32_t vt_quitter_next(const vitals_registry *registry, const vitals_quitter *root,
 			 uint32_t index, bool deeper)
 {
-	uint32_t next = deeper ? vt_slot_get(&slot_at(registry, index)->first_child) : 0;
+	const struct vt_quitter_slot *slot = slot_at(registry, index);
+	uint32_t next = deeper ? vt_slot_get(&slot->first_child) : 0;
+	uint32_t last = vt_quitter_index(root) + 1;
 
-	while (!next && index != vt_quitter_index(root) + 1) {
-		next = vt_slot_get(&slot_at(registry, index)->next);
-		if (!next)
-			index = vt_slot_get(&slot_at(registry, index)->parent);
+	while (!next && index != last) {
+		next = vt_slot_get(&slot->next);
+		if (next)
+			break;
+		index = vt_slot_get(&slot->parent);
+		slot = slot_at(registry, index);
 	}
 	return next;
 }
