@@ -185,6 +185,9 @@ static void joiner_meet(struct joiner *joiner, struct child *child)
 		if (r)
 			break;
 		joiner->joined++;
+		/* Or the lock is seldom anybody else's. */
+		if (!chance_below(&joiner->chance, 8))
+			(void)sched_yield();
 	}
 	joiner->refused++;
 	check(r == -ECANCELED, "refused for something else", child);
