@@ -25,7 +25,8 @@
 #include <unistd.h>
 
 #define JOINERS 2
-#define CHILDREN 64 /* in a batch; all made before and freed after it */
+#define CHILDREN 64     /* in a batch; all made before and freed after it */
+#define YIELD_EVERY 256 /* joins */
 #define STUCK_NS VITALS_S(60)
 #define FAILURES_SHOWN 20
 
@@ -185,8 +186,8 @@ static void joiner_meet(struct joiner *joiner, struct child *child)
 		if (r)
 			break;
 		joiner->joined++;
-		/* Or the lock is seldom anybody else's. */
-		if (!chance_below(&joiner->chance, 8))
+		/* Or the teller seldom gets the lock. */
+		if (!chance_below(&joiner->chance, YIELD_EVERY))
 			(void)sched_yield();
 	}
 	joiner->refused++;
@@ -194,20 +195,30 @@ static void joiner_meet(struct joiner *joiner, struct child *child)
 	check(atomic_load(&child->begun), "refused before send_quit", child);
 }
 
+/* Asleep until all have left, or looking all the time, which sees what lasts for a moment. */
+static void waiter_wait(const struct child *child, bool looks)
+{
+	uint64_t began_ns = clock_now(), timeout_ns = looks ? 0 : STUCK_NS;
+	int r;
+
+	do {
+		r = vitals_quitter_wait_done(child->quitter, timeout_ns, NULL);
+	} while (r == -ETIMEDOUT && clock_now() - began_ns < STUCK_NS);
+	check(r == 0, "late", child);
+	check(clock_now() - began_ns < STUCK_NS, "lost a wake-up", child);
+}
+
 /* Waits before it is told, too: then for as long as somebody is in it. */
 static void waiter_meet(struct child *child)
 {
-	uint64_t began_ns;
+	bool looks = by_fork && chance_below(&waiter_chance, 2);
 	bool sent;
 
-	if (chance_below(&waiter_chance, 4))
+	if (looks || chance_below(&waiter_chance, 4))
 		await(&child->sent, 1, "the teller, says the waiter");
 	do {
 		sent = atomic_load(&child->sent);
-		began_ns = clock_now();
-		check(vitals_quitter_wait_done(child->quitter, STUCK_NS, NULL) == 0,
-		      "late", child);
-		check(clock_now() - began_ns < STUCK_NS, "lost a wake-up", child);
+		waiter_wait(child, looks);
 	} while (!sent);
 	check(!atomic_load(&child->inside), "inside after the wait", child);
 	atomic_store(&child->waited, 1);
