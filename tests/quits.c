@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Joining against quitting: fresh quitters, each told while others join it and another waits for
- * it. First holds, as many joins as asked for; then real threads. Nobody gets in once send_quit has
- * returned, and nobody is inside once a wait after it has ended well: not even a thread in the
- * destructors of its exit.
+ * Joining against quitting: fresh quitters, each told while others join it and another
+ * waits for it. First holds, as many joins as asked for; then real threads. Nobody gets
+ * in once send_quit has returned, and nobody is inside once a wait after it has ended
+ * well: not even a thread in the destructors of its exit.
  *
- * usage: quits; VITALS_QUITS joins by hold, VITALS_QUITS_THREADS by fork, VITALS_QUITS_SEED
+ * usage: quits; VITALS_QUITS joins by hold, VITALS_QUITS_THREADS by fork,
+ * VITALS_QUITS_SEED
  *
- * A wait that takes longer than STUCK_NS, or roles that wait for each other as long, have lost a
- * wake-up.
+ * A wait that takes longer than STUCK_NS, or roles that wait for each other as long, have
+ * lost a wake-up.
  */
 
 #include "chance.h"
@@ -25,8 +26,9 @@
 #include <unistd.h>
 
 #define JOINERS 2
-#define CHILDREN 64     /* in a batch; all made before and freed after it */
-#define YIELD_EVERY 256 /* joins */
+#define CHILDREN 64       /* in a batch; all made before and freed after it */
+#define TRIES_MAX 1000000 /* joins more, if none has met a quit yet */
+#define YIELD_EVERY 256   /* joins */
 #define STUCK_NS VITALS_S(60)
 #define FAILURES_SHOWN 20
 
@@ -195,7 +197,7 @@ static void joiner_meet(struct joiner *joiner, struct child *child)
 	check(atomic_load(&child->begun), "refused before send_quit", child);
 }
 
-/* Asleep until all have left, or looking all the time, which sees what lasts for a moment. */
+/* Asleep until all have left, or looking all the time, which sees what does not last. */
 static void waiter_wait(const struct child *child, bool looks)
 {
 	uint64_t began_ns = clock_now(), timeout_ns = looks ? 0 : STUCK_NS;
@@ -306,16 +308,20 @@ static void progress(uint64_t wanted, uint64_t began_ns)
 static bool batches_run(uint64_t wanted, uint64_t began_ns)
 {
 	struct chance chance = { seed };
+	struct joiner all = { 0 };
 	uint64_t shown = 0;
 
-	while (sum().joined < wanted && !atomic_load(&failures)) {
+	/* However few are wanted: until the race was hit, if it can be. */
+	while ((all.joined < wanted || (!all.met && all.joined < wanted + TRIES_MAX)) &&
+	       !atomic_load(&failures)) {
 		batch_run(&chance);
-		if (sum().joined < shown + wanted / 10)
+		all = sum();
+		if (all.joined < shown + wanted / 10)
 			continue;
-		shown = sum().joined;
+		shown = all.joined;
 		progress(wanted, began_ns);
 	}
-	return sum().met && sum().refused;
+	return all.met && all.refused;
 }
 
 /* Return: whether the race was hit and nothing was wrong. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Why: two requests by call, to main and to its child, and two signals, whose handlers take no
- * lock. One reads the cause meanwhile.
+ * Why: two requests by call, to main and to its child, and two signals, whose handlers
+ * take no lock. Others read the causes meanwhile.
  *
  * lib/tell.c (vt_tell_at), stages.c (vt_main_begin, begin, vt_main_turn_at), live.c
  * (vt_quitter_mark), signals.c (vt_signals_note_at, sender_note).
  *
- * Of two handlers for the same signal the later has no say for half a second (last_ns); that the
- * earlier has then set its bit is taken for granted.
+ * Of two handlers for the same signal the later has no say for half a second (last_ns);
+ * that the earlier has then set its bit is taken for granted.
  */
 
 #define SLEEPERS 1

@@ -3,20 +3,21 @@
 /*
  * What all models share: the claims, the registry's lock, the kernel's futex.
  *
- * Memory model. Spin interleaves single statements on one memory: sequential consistency. The
- * code is not so in general. It is where it has to be, so the models hold for it as long as
+ * Memory model. Spin interleaves single statements on one memory: sequential consistency.
+ * The code is not so in general. It is where it has to be, so the models hold for it as
+ * long as
  *
  *   - what is written under the registry's lock and read under it is ordered by the lock
  *     (vt_lock() acquires, vt_unlock() releases: futex.c; its own model is lock.pml);
- *   - what is written under the lock and read without it publishes by release to acquire: one
- *     word at a time, and who reads an old value goes on as if a little earlier;
+ *   - what is written under the lock and read without it publishes by release to acquire:
+ *     one word at a time, and who reads an old value goes on as if a little earlier;
  *   - where two threads each write one word and then read the other's, both sides are
  *     memory_order_seq_cst. Those pairs, each in the model named:
  *
  *     words.pml   live, then waiters       live_set(), vt_quitter_exit() in live.c
  *                 waiters, then live       wait_once() in report.c; the kernel reads live
- *     sleeps.pml  word, then armed         vt_quitter_mark() in live.c, vt_member_note() in
- *                                          member.c
+ *     sleeps.pml  word, then armed         vt_quitter_mark() in live.c, vt_member_note()
+ *                                          in member.c
  *                 own word, then armed     vt_member_tell(), vt_member_note() in member.c
  *                 armed, then both words   vitals_thread_poll(), cond_arm() in wait.c and
  *                                          vt_unblock_set() in unblock.c, then
@@ -25,14 +26,16 @@
  *                                          tell.c
  *                 fd, then word            fd_publish() in scope.c
  *
- * A variant that has the two in the other order is what a weaker order would allow.
+ * A variant that has the two in the other order is what a weaker order would allow. A
+ * signal handler's store needs no pair: the monitor's turn comes after it, and tells by the
+ * words.
  *
  * A variant is made by -DBROKEN_...; ONLY chooses the claim whose assertions count.
  */
 
 #define CLAIM_A 1 /* a fork is refused or waited for: no third case */
 #define CLAIM_B 2 /* after a successful wait no counted thread runs */
-#define CLAIM_C 3 /* who waits or sleeps always comes back: no invalid end state, no cycle */
+#define CLAIM_C 3 /* who waits or sleeps comes back: no invalid end state */
 #define CLAIM_D 4 /* when send_quit has returned all below answer told */
 #define CLAIM_E 5 /* nothing freed is used, and it is freed once */
 #define CLAIM_F 6 /* the first cause wins */

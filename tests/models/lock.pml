@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The lock made of a futex: lib/futex.c. Two who wait for it as long as it takes, one who gives
- * up, as the monitor does. Its exchanges are single operations on one word, so no pair of words
- * has an order to keep.
+ * The lock made of a futex: lib/futex.c. Two who wait for it as long as it takes, one who
+ * gives up, as the monitor does. Its exchanges are single operations on one word, so no
+ * pair of words has an order to keep.
  */
 
 #define SLEEPERS 3

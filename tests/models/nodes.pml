@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Quit against free: who holds a node, and what a teller holds of it while it wakes people with
- * no lock held. Main, a child in it, a thread and a hold in the child.
+ * Quit against free: who holds a node, and what a teller holds of it while it wakes
+ * people with no lock held. Main, a child in it, a thread and a hold in the child.
  *
- * lib/quitter.c (refs, node_free), main.c (vitals_quitter_free), member.c (join, remove), tell.c
- * (tell_collect), unblock.c (deliver, settle), over.c and reap.c (a thread's end), hold.c.
+ * lib/quitter.c (refs, node_free), main.c (vitals_quitter_free), member.c (join, remove),
+ * tell.c (tell_collect), unblock.c (deliver, settle), over.c and reap.c (a thread's end),
+ * hold.c.
  *
- * Words that are woken after the unlock are not held: they are in slots, whose memory stays until
- * the registry goes, and a slot's next user is woken for nothing. So the registry must not go
- * first: told->registry_refs.
+ * Words that are woken after the unlock are not held: they are in slots, whose memory
+ * stays until the registry goes, and a slot's next user is woken for nothing. So the
+ * registry must not go first: told->registry_refs.
  */
 
 #define SLEEPERS 1

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Told against asleep: one member, in whatever it may wait in, told in whatever way. WAY chooses
- * what it waits in:
+ * Told against asleep: one member, in whatever it may wait in, told in whatever way. WAY
+ * chooses what it waits in:
  *
  *   1  vitals_thread_sleep(): on the node's word            wait.c, live.c (bump, mark)
  *   2  vitals_thread_poll(): on a descriptor of its own     wait.c, unblock.c (deliver)
@@ -10,12 +10,13 @@
  *   4  vitals_thread_on_quit(): in a call of the host's that its callback ends
  *   5  poll(2) on vitals_quitter_fd()                       scope.c, tell.c
  *
- * It is told by send_quit, on its own (it is weak and the others have left, or it is abandoned),
- * or by a signal's handler, after which the monitor's turn tells all.
+ * It is told by send_quit, on its own (it is weak and the others have left, or it is
+ * abandoned), or by a signal's handler, after which the monitor's turn tells all.
  *
- * A condition's kick may come between the look and the wait and is repeated, every millisecond,
- * by the monitor and by whoever waits; in between, whoever wants the member's lock has got it.
- * So for it "comes back" is checked as a cycle that never leaves, under weak fairness.
+ * A condition's kick may come between the look and the wait and is repeated, every
+ * millisecond, by the monitor and by whoever waits; in between, whoever wants the
+ * member's lock has got it. So for it "comes back" is checked as a cycle that never
+ * leaves, under weak fairness.
  */
 
 #define SLEEPERS 1
@@ -182,7 +183,7 @@ inline unblock_set(to)
 inline sleep_in_call()
 {
 	user_good = 1;
-#ifdef BROKEN_SET_UNLOOKED /* C 4: who was told before it said what to call is not called */
+#ifdef BROKEN_SET_UNLOOKED /* C 4: told before it said what to call: not called */
 	unblock_set(1);
 #else
 	unblock_set(1);

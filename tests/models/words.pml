@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Fork against quit against wait: the two words of a node, in a chain main, one, two. Two is
- * made while the others run.
+ * Fork against quit against wait: the two words of a node, in a chain main, one, two. Two
+ * is made while the others run.
  *
- * lib/live.c (enter, exit, mark), member.c (join, uncount), scope.c and quitter.c (making a
- * node), tell.c (the cascade), report.c (wait_once), reap.c (joining), signals.c (the handler's
- * store), stages.c (the monitor's turn after it).
+ * lib/live.c (enter, exit, mark), member.c (join, uncount), scope.c and quitter.c (making
+ * a node), tell.c (the cascade), report.c (wait_once), reap.c (joining), signals.c (the
+ * handler's store), stages.c (the monitor's turn after it).
  *
- * Twice, for the states would be too many in one: with another who waits, and with SIGNAL.
+ * Twice, for the states would be too many in one: with another who waits, and with
+ * SIGNAL.
  *
- * Not here: time (a wait without a deadline is the one that could hang), holds (members that no
- * thread runs for; all else is the same).
+ * Not here: time (a wait without a deadline is the one that could hang), holds (members
+ * that no thread runs for; all else is the same).
  */
 
 #define SLEEPERS 2
@@ -47,8 +48,8 @@ bit sent[NODES]; /* a send_quit has returned */
 bit waited;      /* and a wait after it */
 
 /*
- * A step is what somebody without the lock can see: of what is read and written under it alone,
- * a whole turn is one step.
+ * A step is what somebody without the lock can see: of what is read and written under it
+ * alone, a whole turn is one step.
  */
 
 /* vt_quitter_enter() */
@@ -353,7 +354,7 @@ proctype quitter()
 	}
 }
 
-/* Waits for main, or with the other for one, and has told nobody: for those it found there. */
+/* Waits for main, or with the other for one, told or not: for those it found there. */
 proctype waiter()
 {
 	byte value, n;
