@@ -27,8 +27,7 @@
  *                 fd, then word            fd_publish() in scope.c
  *
  * A variant that has the two in the other order is what a weaker order would allow. A
- * signal handler's store needs no pair: the monitor's turn comes after it, and tells by the
- * words.
+ * signal handler's store needs no pair: the monitor's turn follows, and tells by words.
  *
  * A variant is made by -DBROKEN_...; ONLY chooses the claim whose assertions count.
  */
