@@ -22,9 +22,9 @@
  *                 armed, then both words   vitals_thread_poll(), cond_arm() in wait.c and
  *                                          vt_unblock_set() in unblock.c, then
  *                                          vt_member_told_armed() in member.c
- *                 word, then fd            vt_quitter_mark() in live.c, tell_collect() in
+ *                 word, then VT_NODE_FD    vt_quitter_mark() in live.c, tell_collect() in
  *                                          tell.c
- *                 fd, then word            fd_publish() in scope.c
+ *                 VT_NODE_FD, then word    fd_publish() in scope.c
  *
  * A variant that has the two in the other order is what a weaker order would allow. A
  * signal handler's store needs no pair: the monitor's turn follows, and tells by words.

@@ -14,7 +14,7 @@
  * abandoned), or by a signal's handler, after which the monitor's turn tells all.
  *
  * A condition's kick may come between the look and the wait and is repeated, every
- * millisecond, by the monitor and by whoever waits; in between, whoever wants the
+ * millisecond, by the notifier and by whoever waits; in between, whoever wants the
  * member's lock has got it. So for it "comes back" is checked as a cycle that never
  * leaves, under weak fairness.
  */
@@ -135,17 +135,17 @@ inline sleep_in_cond()
 	cond_good = 0 /* it may destroy it now */
 }
 
-/* vt_unblock_call(), by whomever */
-inline call()
+/* call_once(), by whomever */
+inline call(limit)
 {
 	atomic { !wait_held -> wait_held = 1 };
-	mine = unblock;
-#ifndef BROKEN_NO_CLAIM /* E 4: everybody who comes calls it */
-	unblock = 0;
+#ifdef BROKEN_CALL_TWICE /* E 4: who comes meanwhile calls it as well */
+	mine = unblock && calls < limit;
+#else
+	mine = unblock && calls < limit && !calling;
 #endif
-	armed = 0;
 	if
-	:: mine -> calling = 1
+	:: mine -> calls++; claim(CLAIM_E, !calling); calling = 1
 	:: else
 	fi;
 	wait_held = 0;
@@ -153,8 +153,7 @@ inline call()
 	:: mine ->
 		claim(CLAIM_E, user_good);
 		unblocked = 1;
-		calls++;
-		claim(CLAIM_E, calls == 1 && user_good);
+		claim(CLAIM_E, calls <= 2 && user_good);
 		calling = 0
 	:: else
 	fi
@@ -188,13 +187,15 @@ inline sleep_in_call()
 #else
 	unblock_set(1);
 	if
-	:: told -> call()
+	:: told -> call(1)
 	:: else
 	fi;
 #endif
+	/* What it waits for may come as well, or never. */
 	if
+	:: unblocked = 1
 	:: unblocked
-	:: skip /* what it waited for came */
+	:: skip -> unblocked
 	fi;
 	unblock_set(0);
 	user_good = 0
@@ -313,22 +314,22 @@ inline told_done()
 		:: else
 		fi
 #elif WAY == 3
-		if
-		:: armed -> kick()
-		:: else
-		fi;
-#ifndef BROKEN_ONE_KICK /* C 3: and never again */
+		/* Not kicked at once: that is for the notifier. */
 		lock();
-		kick_list = armed;
+		kick_list = kick_list || armed;
 		unlock()
-#endif
 #elif WAY == 4
 		lock();
 		call_list = call_list || armed;
 		unlock();
 		atomic { !held -> claimed = call_list; call_list = 0 };
 		if
-		:: claimed -> call()
+		:: claimed ->
+			call(1);
+			if
+			:: armed -> call(2) /* half its time is gone */
+			:: else
+			fi
 		:: else
 		fi
 #else
@@ -339,7 +340,7 @@ inline told_done()
 	skip
 }
 
-/* cond_kick(), and what vt_unblock_kick() does to one */
+/* cond_kick() */
 inline kick()
 {
 #ifdef BROKEN_KICK_UNLOCKED /* E 3: the member may leave meanwhile */
@@ -397,18 +398,17 @@ proctype monitor()
 	told_done()
 }
 
-/* vt_unblock_kick(), a millisecond after the last, in the monitor's turns and in waits */
+/* vt_unblock_kicks(), a millisecond after the last: the notifier, and whoever waits */
 proctype kicker()
 {
 end:
 	do
-	:: atomic { kick_list && !held && !wants && !wait_held -> held = 1 };
-	   if
-	   :: !armed -> kick_list = 0
-	   :: else ->
-		   kick()
-	   fi;
-	   unlock()
+	:: atomic { kick_list && !held && !wants && !wait_held -> kick_list = 0 };
+	   kick();
+#ifndef BROKEN_ONE_KICK /* C 3: and never again */
+	   /* kicks_sort() */
+	   atomic { !held -> kick_list = kick_list || armed }
+#endif
 	od
 }
 
