@@ -12,13 +12,13 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options
+0 layout clock futex wakefd histogram region task key helper text options datagram
 1 registry slots fork names group overruns view verdict frames inbox past worst
 2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print report
-5 changes events look sums sweep monitor watch notifier signals
-6 main stages listen finish exit process expect
+5 changes events look sums sweep monitor watch notifier signals status systemd
+6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
 0 buffer escape fd
@@ -58,6 +58,7 @@ look changes
 monitor changes
 monitor look
 monitor sweep
+monitor systemd
 sweep look
 sweep sums
 inbox registry
@@ -65,6 +66,7 @@ wheel heartbeat
 names registry
 notifier events
 notifier monitor
+notifier systemd
 over thread
 past verdict
 worst verdict
@@ -86,6 +88,7 @@ rows-tree rows
 snapshot index
 snapshot rows
 stages main
+systemd status
 task text
 tell cause
 tell member
