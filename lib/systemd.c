@@ -161,6 +161,8 @@ static void scene_begin(vitals_registry *registry, struct vt_systemd *systemd,
 				    !reload_over(scene)));
 	scene->status.begun_ns = systemd->begun_ns;
 	vt_status_see(&registry->view, now_ns, &scene->status);
+	if (scene->status.act < VT_ACT_STOPPING)
+		scene->status.begun_ns = systemd->extended_ns = 0;
 	systemd->begun_ns = scene->status.begun_ns;
 	scene->now_ns = scene->status.moment.now_ns;
 }
@@ -251,33 +253,36 @@ static uint64_t next_of(const struct scene *scene)
 }
 
 /*
- * The manager is asked for more time with the beginning of quit, and whenever half of it is over
- * and somebody has left since. No longer than we ourselves wait: then we end, or hang.
+ * The manager is asked for more time when the shutdown begins, for its own clock may run since then,
+ * when the quit stage does, and whenever half of it is over and there was progress since. No longer
+ * than we ourselves wait: then we end, or hang.
  */
 static uint64_t extension(const struct scene *scene, uint32_t due)
 {
 	const struct vt_systemd *systemd = scene->systemd;
 	uint64_t now_ns = scene->now_ns, last_ns;
 
-	if (scene->status.act < VT_ACT_QUITTING || !scene->status.deadline_ns)
+	if (scene->status.act < VT_ACT_STOPPING || !scene->status.deadline_ns)
 		return 0;
 	last_ns = vt_clock_after(scene->status.deadline_ns, BEYOND_NS);
 	if (now_ns >= last_ns)
 		return 0;
-	if (!(due & DUE_STOPPING) &&
+	if (systemd->extended_ns && !(due & DUE_STOPPING) &&
 	    (!systemd->left || systemd->extended_until_ns >= last_ns ||
 	     now_ns < systemd->extended_ns + VT_EXTEND_NS / 2))
 		return 0;
 	return last_ns - now_ns < VT_EXTEND_NS ? last_ns - now_ns : VT_EXTEND_NS;
 }
 
-/* Who is missing, and whether that is fewer than before. */
+/* Who is missing, and whether that is fewer than before, or another stage has begun. */
 static void count(struct scene *scene)
 {
 	struct vt_systemd *systemd = scene->systemd;
 
 	vt_status_count(&scene->status);
-	systemd->left |= scene->status.missing < systemd->missing;
+	systemd->left |=
+		scene->status.missing < systemd->missing ||
+		(scene->status.act != systemd->act && scene->status.act != VT_ACT_LATE);
 	systemd->missing = scene->status.missing;
 }
 

@@ -15,7 +15,7 @@
 #include "registry.h"
 #include "status.h"
 
-/* So much longer than asked for at the beginning of the quit stage, and again at half of it. */
+/* So much time a shutdown asks for, and again at half of it. */
 #define VT_EXTEND_NS VITALS_S(30)
 
 /* What is said, and to whom. */
@@ -40,7 +40,7 @@ struct vt_systemd {
 	/* guarded by busy */
 	bool ready;
 	bool stopping;
-	bool left;              /* somebody, since the time was extended last */
+	bool left; /* somebody, or another stage has begun, since the time was extended last */
 	uint32_t reloads_told;  /* as said when they began … */
 	uint32_t reloads_ended; /* … and when all was ready again */
 	uint32_t missing;       /* when it was counted last */

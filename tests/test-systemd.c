@@ -298,7 +298,8 @@ START_TEST(stops_with_the_quit_stage_and_not_before)
 	now_ns = vt_clock_now();
 	quit();
 	step(0);
-	ck_assert(told_of("STATUS=stopping, nobody was told yet"));
+	ck_assert(told_of("EXTEND_TIMEOUT_USEC=30000000\n"
+			  "STATUS=stopping, nobody was told yet"));
 	step(4 * S);
 	told_all();
 	step(2 * S);
