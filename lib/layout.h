@@ -329,11 +329,13 @@ struct vt_fine {
 #define VT_LIVE_CLOSED 1u
 #define VT_LIVE_ONE 2u
 
+/* enum vitals_stage */
+#define VT_STAGE_MASK 0xffu
+
 struct vt_quitter_slot {
 	_Atomic uint64_t word;
 	_Atomic uint64_t live;
 	_Atomic uint64_t id;
-	_Atomic uint64_t timeout_ns;
 	_Atomic uint64_t told_ns;
 	_Atomic uint32_t gen;
 	_Atomic uint32_t number;
@@ -347,7 +349,7 @@ struct vt_quitter_slot {
 	_Atomic uint32_t shutdown;
 	_Atomic uint32_t threads;   /* members that count, in it itself */
 	_Atomic uint32_t abandoned; /* in it itself */
-	_Atomic uint32_t stage;
+	_Atomic uint32_t stage; /* and, above VT_STAGE_MASK, which main quitter's it is */
 	_Atomic uint64_t name[VT_NAME_WORDS];
 };
 
@@ -393,8 +395,9 @@ struct vt_cause_slot {
 	_Atomic uint64_t text[VT_NAME_WORDS];
 };
 
-/* How the waits for a quitter that was told have ended. */
+/* What few quitters have: a time of their own, and how the waits for one that was told have ended. */
 struct vt_shutdown_slot {
+	_Atomic uint64_t timeout_ns; /* to leave, from being told; 0: its parent's */
 	_Atomic uint32_t gen;
 	_Atomic uint32_t shutdowns;
 	_Atomic uint32_t timeouts;
@@ -408,7 +411,7 @@ _Static_assert(sizeof(struct vt_tick_line) == 256, "a tick line is alone on its 
 _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
 _Static_assert(sizeof(struct vt_cold) == 64, "a cold part is a line");
 _Static_assert(sizeof(struct vt_frame) == 96, "a frame has 96 bytes");
-_Static_assert(sizeof(struct vt_quitter_slot) == 152, "a quitter has 152 bytes");
+_Static_assert(sizeof(struct vt_quitter_slot) == 144, "a quitter has 144 bytes");
 _Static_assert(sizeof(struct vt_member_slot) == 136, "a member has 136 bytes");
 
 #endif

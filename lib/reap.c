@@ -20,12 +20,15 @@
 #define TRY_FIRST_NS 20000u
 #define TRY_LAST_NS 1000000u
 
+/* Between two kicks of those in condition waits. */
+#define KICK_NS 1000000u
+
 static void over_unlink(vitals_registry *registry, const vitals_thread *member)
 	VT_REQUIRES(registry->lock)
 {
 	uint32_t *link = &registry->tree->over_first;
 
-	while (*link && *link != member->index + 1)
+	while (*link && *link != vt_member_index(member) + 1)
 		link = &vt_member_at(registry, *link - 1)->over_next;
 	if (*link)
 		*link = member->over_next;
@@ -213,7 +216,7 @@ static bool any_dead(const vitals_registry *registry)
 
 void vt_reap_gone(vitals_quitter *quitter, bool marked_only)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	vitals_thread *member;
 	uint32_t at = 0;
 
@@ -237,7 +240,7 @@ void vt_reap_gone(vitals_quitter *quitter, bool marked_only)
 
 static void dead_put_away(vitals_quitter *quitter, bool told_only)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	vitals_thread *member;
 
 	for (;;) {
@@ -262,7 +265,7 @@ void vt_reap_dead(vitals_quitter *quitter)
 
 int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	uint64_t pause_ns = TRY_FIRST_NS;
 
 	for (;;) {
@@ -303,15 +306,17 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 	return 0;
 }
 
-bool vt_thread_callbacks_run(vitals_registry *registry)
+uint64_t vt_thread_callbacks_run(vitals_registry *registry)
 {
-	bool any;
+	bool kicks;
 
 	if (!registry->tree)
-		return false;
-	any = vt_unblock_calls(registry);
+		return UINT64_MAX;
+	/* Those first that cannot keep it for long. */
+	kicks = vt_unblock_kicks(registry);
+	(void)vt_unblock_calls(registry);
 	vt_reap(registry);
-	return any;
+	return kicks ? vt_clock_now() + KICK_NS : UINT64_MAX;
 }
 
 /* The heartbeat of an abandoned one is closed, its name is free. */
@@ -342,8 +347,8 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id)
 
 	if (!quitter || !thread_id)
 		return -EINVAL;
-	registry = quitter->registry;
-	if (!vt_registry_current(registry, quitter->epoch))
+	registry = vt_quitter_registry(quitter);
+	if (!vt_quitter_current(quitter))
 		return 0;
 	vt_lock(&registry->lock);
 	member = vt_member_find(registry, quitter, thread_id);

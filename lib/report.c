@@ -4,15 +4,17 @@
 
 #include "clock.h"
 #include "histogram.h"
+#include "missing.h"
 #include "snapshot.h"
+#include "task.h"
 #include "tell.h"
 #include "thread.h"
 #include "unblock.h"
 
 #include <errno.h>
 
-/* How often those in condition waits are kicked by whoever waits for them. */
-#define KICK_NS 1000000u
+/* How often whoever waits looks whether those in condition waits are kicked. */
+#define KICK_NS 20000000u
 
 /* A member as it was under the lock. */
 struct late {
@@ -32,7 +34,7 @@ static void pass_add(struct pass *pass, vitals_thread *member)
 	struct vt_member_slot *slot = member->slot;
 
 	if (pass->lates && pass->n < pass->room) {
-		pass->lates[pass->n].index = member->index;
+		pass->lates[pass->n].index = vt_member_index(member);
 		pass->lates[pass->n].gen = vt_slot_get(&slot->gen);
 		if (vt_member_told(member))
 			vt_slot_put(&slot->flags,
@@ -41,14 +43,18 @@ static void pass_add(struct pass *pass, vitals_thread *member)
 	pass->n++;
 }
 
-/* Ended, still running its thread-exit destructors, and waited for. */
+/*
+ * Ended, still running its thread-exit destructors, and waited for. One that is gone is not late
+ * because nobody has joined it: that may take the lock of the allocator, which the late may hold.
+ */
 static bool on_its_way_out(const vitals_thread *member)
 {
 	uint32_t flags = vt_slot_get(&member->slot->flags);
 
 	return vt_slot_get(&member->slot->state) == VITALS_THREAD_RETURNED &&
 	       !(member->bits & VT_MEMBER_JOINED) &&
-	       !(flags & (VT_MEMBER_ABANDONED | VITALS_THREAD_WEAK));
+	       !(flags & (VT_MEMBER_ABANDONED | VITALS_THREAD_WEAK)) &&
+	       vt_task_exists(vt_slot_get(&member->slot->tid));
 }
 
 /* Those in @quitter itself. Return: how many. */
@@ -68,49 +74,12 @@ static uint32_t pass_node(vitals_registry *registry, const vitals_quitter *quitt
 	return pass->n - before;
 }
 
-static struct vt_shutdown_slot *shutdown_at(const vitals_registry *registry,
-					    uint32_t index)
-{
-	return (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN, index - 1);
-}
-
-/*
- * The node's record of how its waits have ended, made with the first. NULL without
- * memory.
- */
-static struct vt_shutdown_slot *shutdown_get(vitals_registry *registry,
-					     vitals_quitter *quitter)
-	VT_REQUIRES(registry->lock)
-{
-	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
-	struct vt_shutdown_slot *ends;
-	uint32_t index;
-
-	if (vt_slot_get(&slot->shutdown))
-		return shutdown_at(registry, vt_slot_get(&slot->shutdown));
-	if (vt_slot_new(registry, VT_POOL_SHUTDOWN, &index))
-		return NULL;
-	ends = shutdown_at(registry, index + 1);
-	vt_slot_take(&ends->gen);
-	vt_slot_put(&ends->shutdowns, 0);
-	vt_slot_put(&ends->timeouts, 0);
-	vt_slot_put(&ends->timed_out_threads, 0);
-	vt_slot_put(&ends->late, 0);
-	vt_slot_put(&ends->timed_out, 0);
-	/* Release, as vt_slot_put(). */
-	atomic_store_explicit(&ends->last_ns, 0, memory_order_release);
-	vt_slot_open(&ends->gen);
-	vt_slot_put(&slot->shutdown, index + 1);
-	registry->tree->n_shutdowns++;
-	return ends;
-}
-
 /* How this wait has ended for one node. */
 static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
 			  uint32_t late, bool timed_out, uint64_t now_ns)
 	VT_REQUIRES(registry->lock)
 {
-	struct vt_shutdown_slot *ends = shutdown_get(registry, quitter);
+	struct vt_shutdown_slot *ends = vt_quitter_shutdown(registry, quitter, true);
 	/* Relaxed: written under the lock that is held. */
 	uint64_t told_ns = atomic_load_explicit(&vt_quitter_slot(quitter)->told_ns,
 						memory_order_relaxed);
@@ -122,6 +91,8 @@ static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
 			    timed_out ? 1 : UINT32_MAX);
 	vt_slot_put(&ends->timed_out, timed_out);
 	vt_slot_put(&ends->late, late);
+	if (!vt_slot_get(&ends->shutdowns))
+		registry->tree->n_shutdowns++;
 	vt_slot_add(&ends->shutdowns, 1);
 	vt_slot_add(&ends->timeouts, timed_out);
 	vt_slot_add(&ends->timed_out_threads, late);
@@ -130,15 +101,13 @@ static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
 }
 
 /* Nobody in it is late any more: what an earlier wait has found is not repeated. */
-static void shutdown_clear(vitals_registry *registry, const vitals_quitter *quitter)
+static void shutdown_clear(vitals_registry *registry, vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock)
 {
-	uint32_t index = vt_slot_get(&vt_quitter_slot(quitter)->shutdown);
-	struct vt_shutdown_slot *ends;
+	struct vt_shutdown_slot *ends = vt_quitter_shutdown(registry, quitter, false);
 
-	if (!index)
+	if (!ends)
 		return;
-	ends = shutdown_at(registry, index);
 	if (vt_slot_get(&ends->timed_out))
 		vt_slot_add(&registry->root->totals.timed_out, UINT32_MAX);
 	vt_slot_put(&ends->timed_out, 0);
@@ -176,7 +145,7 @@ static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
 		      struct pass *pass, bool notes, uint64_t now_ns)
 	VT_REQUIRES(registry->lock)
 {
-	uint32_t at = quitter->index + 1;
+	uint32_t at = vt_quitter_index(quitter) + 1;
 
 	while (at) {
 		vitals_quitter *node = vt_quitter_at(registry, at - 1);
@@ -200,7 +169,7 @@ static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
 static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts,
 			 uint64_t now_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct pass count = { 0 };
 
 	vt_lock(&registry->lock);
@@ -223,22 +192,46 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 	uint32_t i, n;
 
 	vt_reap_gone(quitter, false);
-	vt_reap(quitter->registry);
 	late_collect(quitter, &pass, counts, now_ns);
 	n = pass.n < pass.room ? pass.n : pass.room;
 	if (late && pass.lates &&
-	    vt_snapshot_late_new(quitter->registry, n, now_ns, late) == 0)
+	    vt_snapshot_late_new(vt_quitter_registry(quitter), n, now_ns, late) == 0)
 		for (i = 0; i < n; i++)
 			(void)vt_snapshot_late_add(*late, pass.lates[i].index,
 						   pass.lates[i].gen);
 	if (pass.lates)
 		vt_pages_free(pass.lates, pass.room * sizeof(*pass.lates));
+	/* Joining may take the allocator's lock, which one that is late may hold. */
+	if (!pass.n)
+		vt_reap(vt_quitter_registry(quitter));
 	return pass.n;
+}
+
+uint32_t vt_report_blind(vitals_quitter *quitter, uint64_t now_ns, vitals_snapshot **late)
+{
+	vitals_registry *registry = vt_quitter_registry(quitter);
+	const struct vt_view *view = &registry->view;
+	uint32_t root = vt_quitter_index(quitter), at = 0;
+	uint32_t n = vt_missing_count(view, root);
+	int64_t found;
+
+	if (!n || !late || vt_snapshot_late_new(registry, n, now_ns, late))
+		return n;
+	while ((found = vt_missing_next(view, root, &at)) >= 0) {
+		const struct vt_member_slot *slot =
+			vt_view_slot(view, VT_KIND_MEMBER, (uint32_t)found);
+
+		/* Acquire: all of this use of the slot. */
+		(void)vt_snapshot_late_add(*late, (uint32_t)found,
+					   atomic_load_explicit(&slot->gen,
+								memory_order_acquire));
+	}
+	return n;
 }
 
 void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct pass none = { 0 };
 
 	if (!vt_tell_marked(quitter))
@@ -251,29 +244,37 @@ void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
 	vt_unlock(&registry->lock);
 }
 
-/* Sleeps until somebody inside leaves; kicks those in condition waits meanwhile. */
-static void wait_once(vitals_quitter *quitter, uint64_t live, uint64_t deadline_ns)
+/*
+ * Sleeps until somebody inside leaves, or there is another time to leave by: one that was not over
+ * when the wait began. Return: when the time is up.
+ */
+static uint64_t wait_once(vitals_quitter *quitter, uint64_t live, uint64_t began_ns,
+			  uint64_t deadline_ns)
 {
-	vitals_registry *registry = quitter->registry;
-	uint64_t kick_ns = vt_clock_now() + KICK_NS;
-	struct vt_told told = { 0 };
-	bool kicks;
+	vitals_registry *registry = vt_quitter_registry(quitter);
+	uint64_t now_ns = vt_clock_now(), kick_ns = now_ns + KICK_NS, own_ns;
+	bool kicks = vt_unblock_kicks_for(registry, now_ns);
 
-	vt_lock(&registry->lock);
-	kicks = vt_unblock_kick(registry, &told);
-	vt_tree_unlock(registry, &told);
 	/*
 	 * Sequentially consistent: counted before the kernel looks at live, as live_set()
 	 * stores live before it looks at this.
 	 */
 	atomic_fetch_add_explicit(&quitter->waiters, 1, memory_order_seq_cst);
+	vt_lock(&registry->lock);
+	own_ns = vt_quitter_deadline(registry, quitter);
+	vt_unlock(&registry->lock);
+	if (own_ns > began_ns && own_ns < deadline_ns)
+		deadline_ns = own_ns;
 	(void)vt_futex_wait(vt_futex_low(&vt_quitter_slot(quitter)->live), (uint32_t)live,
 			    kicks && kick_ns < deadline_ns ? kick_ns : deadline_ns);
 	atomic_fetch_sub_explicit(&quitter->waiters, 1, memory_order_relaxed);
+	return deadline_ns;
 }
 
 int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 {
+	uint64_t began_ns = vt_clock_now();
+
 	vt_reap_gone(quitter, true);
 	for (;;) {
 		uint64_t live = vt_quitter_live(quitter);
@@ -282,7 +283,7 @@ int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 			return vt_reap_until(quitter, deadline_ns);
 		if (vt_clock_now() >= deadline_ns)
 			return -ETIMEDOUT;
-		wait_once(quitter, live, deadline_ns);
+		deadline_ns = wait_once(quitter, live, began_ns, deadline_ns);
 	}
 }
 
@@ -296,7 +297,7 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
 		*late = NULL;
 	if (!quitter)
 		return -EINVAL;
-	if (!vt_registry_current(quitter->registry, quitter->epoch))
+	if (!vt_quitter_current(quitter))
 		return -ECHILD;
 	if (vt_thread_is_inside(quitter))
 		return -EDEADLK;

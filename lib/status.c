@@ -3,6 +3,7 @@
 #include "status.h"
 
 #include "clock.h"
+#include "missing.h"
 
 #define LOAD(slot, field) atomic_load_explicit(&(slot)->field, memory_order_acquire)
 
@@ -44,8 +45,9 @@ static void see_shutdown(struct vt_status *status)
 	uint32_t at = LOAD(vt_view_root(view), main_quitter);
 	const struct vt_quitter_slot *main =
 		at ? vt_view_slot(view, VT_KIND_QUITTER, at - 1) : NULL;
+	const struct vt_shutdown_slot *own = NULL;
 	const struct vt_cause_slot *cause = NULL;
-	uint64_t at_ns = 0;
+	uint64_t at_ns = 0, timeout_ns = 0;
 
 	if (!status->begun_ns)
 		status->begun_ns = status->moment.now_ns;
@@ -58,8 +60,14 @@ static void see_shutdown(struct vt_status *status)
 		at_ns = LOAD(cause, at_ns);
 	if (at_ns)
 		status->begun_ns = at_ns;
-	status->deadline_ns = vt_clock_after(status->begun_ns, LOAD(main, timeout_ns));
-	if (status->act == VT_ACT_QUITTING &&
+	at = LOAD(main, shutdown);
+	if (at)
+		own = vt_view_slot(view, VT_KIND_SHUTDOWN, at - 1);
+	if (own)
+		timeout_ns = LOAD(own, timeout_ns);
+	if (timeout_ns)
+		status->deadline_ns = vt_clock_after(status->begun_ns, timeout_ns);
+	if (status->act == VT_ACT_QUITTING && timeout_ns &&
 	    status->moment.now_ns >= status->deadline_ns)
 		status->act = VT_ACT_LATE;
 }
@@ -80,31 +88,11 @@ void vt_status_see(const struct vt_view *view, uint64_t now_ns, struct vt_status
 		see_shutdown(status);
 }
 
-/* Was told, and is still waited for. */
-static bool missing(const struct vt_view *view, const struct vt_member_slot *member)
-{
-	uint32_t flags = LOAD(member, flags), in = LOAD(member, quitter), stage;
-	const struct vt_quitter_slot *quitter;
-
-	if (!(LOAD(member, gen) & 1u) || LOAD(member, state) == VITALS_THREAD_DEAD ||
-	    flags & (VT_MEMBER_ABANDONED | VITALS_THREAD_WEAK))
-		return false;
-	quitter = in ? vt_view_slot(view, VT_KIND_QUITTER, in - 1) : NULL;
-	if (!quitter)
-		return false;
-	stage = LOAD(quitter, stage);
-	return (LOAD(member, word) | LOAD(quitter, word)) & VT_QUIT ||
-	       (stage < VT_STAGES && stage_told(vt_view_root(view), stage));
-}
-
 void vt_status_count(struct vt_status *status)
 {
-	uint32_t i, n = vt_view_used(status->view, VT_KIND_MEMBER);
+	uint32_t root = LOAD(vt_view_root(status->view), main_quitter);
 
-	status->missing = 0;
-	for (i = 0; i < n; i++)
-		status->missing += missing(status->view,
-					   vt_view_slot(status->view, VT_KIND_MEMBER, i));
+	status->missing = root ? vt_missing_count(status->view, root - 1) : 0;
 }
 
 /* "2.5s": nobody reads more of it. */
@@ -132,13 +120,16 @@ static void add_missing(const struct vt_status *status, const char *before,
 			struct vt_text *text)
 {
 	const struct vt_view *view = status->view;
-	uint32_t i, named = 0, used = vt_view_used(view, VT_KIND_MEMBER);
+	uint32_t root = LOAD(vt_view_root(view), main_quitter), at = 0, named = 0;
 	struct vitals_thread_info info;
+	int64_t member;
 
 	vt_text_add(text, before);
-	for (i = 0; i < used && named < VT_STATUS_NAMES; i++) {
-		if (!missing(view, vt_view_slot(view, VT_KIND_MEMBER, i)) ||
-		    !vt_row_thread(view, &status->moment, i, &info))
+	while (root && named < VT_STATUS_NAMES) {
+		member = vt_missing_next(view, root - 1, &at);
+		if (member < 0)
+			break;
+		if (!vt_row_thread(view, &status->moment, (uint32_t)member, &info))
 			continue;
 		vt_text_add(text, named++ ? ", " : "");
 		vt_text_add(text, info.path);

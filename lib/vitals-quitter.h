@@ -22,6 +22,13 @@ enum vitals_stage {
 	VITALS_STAGE_FLUSH = 2, /* last: metrics, logs; always gets its share */
 };
 
+/* What the library does when the time to leave is up, and somebody is still there. */
+enum vitals_at_deadline {
+	VITALS_RETURN_AT_DEADLINE = 0, /* nothing: finish returns, and says who is late */
+	VITALS_EXIT_AT_DEADLINE = 1,   /* _exit(): the process leaves, whoever hangs */
+	VITALS_ABORT_AT_DEADLINE = 2,  /* SIGABRT, for a core; VITALS_ABORT=off: exit */
+};
+
 /* What a quit came from. */
 enum vitals_cause_kind {
 	VITALS_CAUSE_NONE = 0, /* not told to quit */
@@ -38,10 +45,18 @@ enum vitals_cause_kind {
  * @size: set by VITALS_INIT()
  * @flags: 0
  * @stage: one of enum vitals_stage; of the main quitter's own children only
- * @timeout_ns: its threads' time to leave when told on its own account (shown in
- *              reports and metrics); 0: the parent's
+ * @timeout_ns: its threads' time to leave, from when it is told; a wait for it is over then, at
+ *              the latest. 0: the parent's
  * @ready_off_ns: of the main quitter only: how long after readiness has gone the
- *                first thread is told
+ *                first thread is told. SIGINT from a terminal does not wait for it
+ * @at_deadline: of the main quitter only: enum vitals_at_deadline
+ * @report_fd: of the main quitter only: a descriptor to which a line is written for each thread
+ *             that was told and has not left, at half and four fifths of the time, and when it is
+ *             up; 0: none. Written to by the monitor or by finish, without heap and stdio, for no
+ *             longer than 10 ms. Keep it open until the quitter is freed
+ * @leave_at: of the main quitter only: which request by signal leaves the process, with
+ *            128 + its number, from the handler itself; 0: the third
+ * @late_status: of the main quitter only: the exit status if somebody is late, 1 to 255; 0: 1
  */
 struct vitals_quitter_options {
 	uint32_t size;
@@ -50,6 +65,10 @@ struct vitals_quitter_options {
 	uint32_t reserved;
 	uint64_t timeout_ns;
 	uint64_t ready_off_ns;
+	uint32_t at_deadline;
+	int32_t report_fd;
+	uint32_t leave_at;
+	uint32_t late_status;
 };
 
 /**
