@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #define DUE_RELOADING 1u
 #define DUE_READY 2u
@@ -44,19 +43,6 @@ struct scene {
 	bool last;
 };
 
-/* NULL: nobody in this process has asked. */
-static struct vt_systemd *systemd_of(vitals_registry *registry)
-{
-	/* Acquire pairs with the release in vt_systemd_ask(), here and below. */
-	struct vt_systemd *systemd =
-		atomic_load_explicit(&registry->systemd, memory_order_acquire);
-
-	if (!systemd ||
-	    atomic_load_explicit(&systemd->pid, memory_order_acquire) != getpid())
-		return NULL;
-	return systemd;
-}
-
 /* Nobody ever waits for it: whoever finds it taken has nothing to do. */
 static bool claim(struct vt_systemd *systemd)
 {
@@ -67,72 +53,6 @@ static bool claim(struct vt_systemd *systemd)
 static void unclaim(struct vt_systemd *systemd)
 {
 	atomic_store_explicit(&systemd->busy, 0, memory_order_release);
-}
-
-int vt_systemd_ask(vitals_registry *registry, const struct vt_systemd_terms *terms)
-{
-	struct vt_systemd *systemd =
-		atomic_load_explicit(&registry->systemd, memory_order_relaxed);
-
-	if (systemd_of(registry))
-		return 0;
-	if (!systemd)
-		systemd = vt_registry_room(registry, sizeof(*systemd));
-	if (!systemd)
-		return -ENOMEM;
-	/* Another process's, if it was carried over into this one: nothing was said yet. */
-	memset(systemd, 0, sizeof(*systemd));
-	systemd->terms = *terms;
-	atomic_store_explicit(&systemd->pid, getpid(), memory_order_release);
-	atomic_store_explicit(&registry->systemd, systemd, memory_order_release);
-	return 0;
-}
-
-bool vt_systemd_asked(vitals_registry *registry)
-{
-	return systemd_of(registry);
-}
-
-static bool off(const vitals_registry *registry)
-{
-	/* Relaxed: written once, when the registry was laid out. */
-	return atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
-	       VT_ROOT_OFF;
-}
-
-/* There is no other thread to do it. */
-static void turn_if_off(vitals_registry *registry)
-{
-	if (off(registry))
-		vt_systemd_turn_at(registry, vt_clock_now());
-}
-
-void vt_systemd_part(vitals_registry *registry, bool ready)
-{
-	struct vt_systemd *systemd = systemd_of(registry);
-
-	if (!systemd)
-		return;
-	/* Release: whoever has seen it sees the part; pairs with scene_begin(). */
-	if (ready)
-		atomic_fetch_add_explicit(&systemd->readies, 1, memory_order_release);
-	turn_if_off(registry);
-}
-
-void vt_systemd_reload_at(vitals_registry *registry, uint64_t now_ns)
-{
-	struct vt_systemd *systemd = systemd_of(registry);
-
-	if (!systemd)
-		return;
-	/* Relaxed, both: ordered by the release that counts the reload. */
-	atomic_store_explicit(&systemd->reload_readies,
-			      atomic_load_explicit(&systemd->readies,
-						   memory_order_relaxed),
-			      memory_order_relaxed);
-	atomic_store_explicit(&systemd->reload_ns, now_ns, memory_order_relaxed);
-	atomic_fetch_add_explicit(&systemd->reloads, 1, memory_order_release);
-	turn_if_off(registry);
 }
 
 /* The reload that was told, and is over as far as the host is concerned. */
@@ -253,9 +173,8 @@ static uint64_t next_of(const struct scene *scene)
 }
 
 /*
- * The manager is asked for more time when the shutdown begins, for its own clock may run since then,
- * when the quit stage does, and whenever half of it is over and there was progress since. No longer
- * than we ourselves wait: then we end, or hang.
+ * Asked for when the shutdown begins, for the manager's clock may run since then, when the quit stage
+ * does, and at half of it after progress. No longer than we ourselves wait.
  */
 static uint64_t extension(const struct scene *scene, uint32_t due)
 {
@@ -399,7 +318,7 @@ static void turn_claimed(vitals_registry *registry, struct vt_systemd *systemd,
 
 void vt_systemd_turn_at(vitals_registry *registry, uint64_t now_ns)
 {
-	struct vt_systemd *systemd = systemd_of(registry);
+	struct vt_systemd *systemd = vt_systemd_of(registry);
 
 	if (!systemd || !claim(systemd))
 		return;
@@ -448,7 +367,7 @@ static uint64_t look_claimed(vitals_registry *registry, struct vt_systemd *syste
 
 uint64_t vt_systemd_look_at(vitals_registry *registry, uint64_t now_ns)
 {
-	struct vt_systemd *systemd = systemd_of(registry);
+	struct vt_systemd *systemd = vt_systemd_of(registry);
 	bool wakes = false;
 	uint64_t next_ns;
 
@@ -466,7 +385,7 @@ uint64_t vt_systemd_look_at(vitals_registry *registry, uint64_t now_ns)
 void vt_systemd_last_at(vitals_registry *registry, uint64_t now_ns)
 {
 	const struct timespec moment = { .tv_nsec = 100000 };
-	struct vt_systemd *systemd = systemd_of(registry);
+	struct vt_systemd *systemd = vt_systemd_of(registry);
 	unsigned tries = 0;
 
 	if (!systemd)

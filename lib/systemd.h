@@ -15,6 +15,8 @@
 #include "registry.h"
 #include "status.h"
 
+#include <unistd.h>
+
 /* So much time a shutdown asks for, and again at half of it. */
 #define VT_EXTEND_NS VITALS_S(30)
 
@@ -54,6 +56,19 @@ struct vt_systemd {
 	uint64_t retry_ns; /* not before: sending has failed */
 	char status[VT_STATUS_MAX];
 };
+
+/* NULL: nobody in this process has asked. */
+static inline struct vt_systemd *vt_systemd_of(vitals_registry *registry)
+{
+	/* Acquire pairs with the release in vt_systemd_ask(), both. */
+	struct vt_systemd *systemd =
+		atomic_load_explicit(&registry->systemd, memory_order_acquire);
+
+	if (!systemd ||
+	    atomic_load_explicit(&systemd->pid, memory_order_acquire) != getpid())
+		return NULL;
+	return systemd;
+}
 
 /*
  * From now on messages are sent. Return: 0, also if they are already; -ENOMEM.

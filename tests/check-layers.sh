@@ -17,7 +17,7 @@ core_levels='
 2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell blind
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events look sums sweep monitor watch notifier signals ladder status systemd
+5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
 6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
@@ -36,6 +36,7 @@ exporter_levels='
 
 # The only arrows within a level: who, whom.
 drawn='
+asked systemd
 beat heartbeat
 blind member
 cause quitter
