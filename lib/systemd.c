@@ -27,8 +27,6 @@
 #define BEYOND_NS VITALS_S(1)
 /* How often the last turn tries to be the one at it, a tenth of a millisecond apart. */
 #define LAST_TRIES 100
-
-/* The messages that change something, before and behind the status. */
 #define MESSAGE_MAX (VT_STATUS_MAX + 256)
 
 /* What a turn goes by. */
