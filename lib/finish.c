@@ -12,6 +12,7 @@
 #include "notifier.h"
 #include "options.h"
 #include "report.h"
+#include "systemd.h"
 #include "text.h"
 #include "thread.h"
 #include "unblock.h"
@@ -277,6 +278,8 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 	n = finish_count(main_quitter, &standing, now_ns, late);
 	vt_ladder_over(registry, &registry->main->ladder, n);
 	result_fill(main_quitter, n, now_ns, &mine);
+	/* A shutdown may be over before the monitor has seen it. */
+	vt_systemd_last_at(registry, now_ns);
 	if (result)
 		(void)vt_record_store(result, &mine, sizeof(mine));
 	return mine.status;

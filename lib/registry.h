@@ -191,6 +191,7 @@ struct vitals_registry {
 	struct vt_changes *changes;
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
+	struct vt_systemd *_Atomic systemd; /* read without the lock */
 };
 
 /*
