@@ -89,7 +89,8 @@ void vt_cause_init(struct vitals_cause *cause, uint32_t kind, int status,
 static void cause_load(const vitals_quitter *quitter, uint32_t cause,
 		       struct vitals_cause *to)
 {
-	const struct vt_cause_slot *slot = cause_slot(quitter->registry, cause);
+	const struct vt_cause_slot *slot =
+		cause_slot(vt_quitter_registry(quitter), cause);
 
 	/* Acquire: the node's word, read before, was stored after all of these. */
 	to->index = (int32_t)atomic_load_explicit(&slot->index, memory_order_acquire) - 1;
@@ -117,7 +118,7 @@ int vitals_quitter_cause(const vitals_quitter *quitter, struct vitals_cause *ret
 	/*
 	 * Acquire pairs with the release in vt_quitter_mark(), after the cause was set.
 	 */
-	if (vt_registry_current(quitter->registry, quitter->epoch) &&
+	if (vt_quitter_current(quitter) &&
 	    (atomic_load_explicit(&slot->word, memory_order_acquire) & VT_QUIT)) {
 		uint32_t index = atomic_load_explicit(&slot->cause, memory_order_acquire);
 

@@ -35,8 +35,8 @@ void vitals_exit(vitals_quitter *main_quitter)
 
 	if (!main_quitter)
 		_exit(1);
-	if (vt_registry_current(main_quitter->registry, main_quitter->epoch))
-		(void)vitals_start(main_quitter->registry);
+	if (vt_quitter_current(main_quitter))
+		(void)vitals_start(vt_quitter_registry(main_quitter));
 	VITALS_INIT(&result);
 	status = vitals_quitter_finish(main_quitter, &result, &late);
 	if (status < 0)

@@ -73,7 +73,7 @@ static void calls_see_to(vitals_registry *registry)
 
 static struct standing finish_turn(vitals_quitter *quitter, struct vt_main *main)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct standing standing = { 0 };
 	struct vt_told told = { 0 };
 	uint64_t bits = vt_main_look(main), now_ns = vt_clock_now(), deadline_ns;
@@ -138,7 +138,7 @@ static uint32_t abandoned_count(vitals_registry *registry, const vitals_quitter 
 	uint32_t at, n = 0;
 
 	vt_lock(&registry->lock);
-	for (at = quitter->index + 1; at;
+	for (at = vt_quitter_index(quitter) + 1; at;
 	     at = vt_quitter_next(registry, quitter, at, true))
 		n += vt_slot_get(
 			&vt_quitter_slot(vt_quitter_at(registry, at - 1))->abandoned);
@@ -149,7 +149,7 @@ static uint32_t abandoned_count(vitals_registry *registry, const vitals_quitter 
 static void result_fill(vitals_quitter *quitter, uint32_t late, uint64_t now_ns,
 			struct vitals_result *result)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	const struct vt_main *main = registry->main;
 
 	memset(result, 0, sizeof(*result));
@@ -174,11 +174,11 @@ static int finish_check(vitals_quitter *quitter)
 
 	if (!quitter)
 		return -EINVAL;
-	registry = quitter->registry;
-	if (!vt_registry_current(registry, quitter->epoch))
+	registry = vt_quitter_registry(quitter);
+	if (!vt_quitter_current(quitter))
 		return -ECHILD;
 	vt_lock(&registry->lock);
-	is_main = quitter->bits & VT_NODE_MAIN;
+	is_main = quitter->is_main;
 	vt_unlock(&registry->lock);
 	if (!is_main)
 		return -EINVAL;
@@ -202,7 +202,7 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 	r = finish_check(main_quitter);
 	if (r)
 		return r;
-	registry = main_quitter->registry;
+	registry = vt_quitter_registry(main_quitter);
 	for (;;) {
 		/*
 		 * Acquire pairs with vt_tree_news(): what comes after this look is seen

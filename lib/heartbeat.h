@@ -41,13 +41,9 @@ static inline struct vt_hot *vt_heartbeat_hot(const vitals_heartbeat *heartbeat)
 	return (struct vt_hot *)(void *)heartbeat->head.beat;
 }
 
-/* Records lie side by side behind their span's head, and what few need behind all of them. */
-#define VT_HEARTBEAT_STRIDE VT_RECORD_STRIDE(VT_RECORD_HEARTBEAT)
 static inline struct vt_span_head *vt_heartbeat_span(const vitals_heartbeat *heartbeat)
 {
-	uintptr_t at = (uintptr_t)heartbeat - heartbeat->place * VT_HEARTBEAT_STRIDE;
-
-	return (struct vt_span_head *)(at - VT_SPAN_HEAD);
+	return vt_span_of(heartbeat, heartbeat->place, VT_RECORD_HEARTBEAT);
 }
 
 static inline vitals_registry *vt_heartbeat_registry(const vitals_heartbeat *heartbeat)
@@ -63,10 +59,8 @@ static inline uint32_t vt_heartbeat_index(const vitals_heartbeat *heartbeat)
 static inline struct vt_heartbeat_seldom *vt_heartbeat_seldom(
 	const vitals_heartbeat *heartbeat)
 {
-	struct vt_span_head *span = vt_heartbeat_span(heartbeat);
-	uintptr_t at = (uintptr_t)span + VT_SPAN_HEAD + span->count * VT_HEARTBEAT_STRIDE;
-
-	return (struct vt_heartbeat_seldom *)at + heartbeat->place;
+	return vt_span_seldom(vt_heartbeat_span(heartbeat), heartbeat->place,
+			      VT_RECORD_HEARTBEAT, VT_SELDOM_HEARTBEAT);
 }
 
 static inline vitals_heartbeat *vt_heartbeat_at(const vitals_registry *registry,

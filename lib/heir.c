@@ -17,7 +17,7 @@
 static void heartbeat_belongs(const vitals_thread *member, uint32_t tid)
 {
 	if (member->heartbeat)
-		vt_heartbeat_belong(member->heartbeat, tid, member->index + 1);
+		vt_heartbeat_belong(member->heartbeat, tid, vt_member_index(member) + 1);
 }
 
 /* Itself: nobody tells it anything just now. */
@@ -35,8 +35,8 @@ static void heir_goes_on(vitals_thread *self)
 static void member_disarm(vitals_thread *member)
 {
 	atomic_store_explicit(&member->armed, 0, memory_order_relaxed);
-	member->cond = NULL;
-	member->unblock = NULL;
+	vt_member_seldom(member)->cond = NULL;
+	vt_member_seldom(member)->unblock = NULL;
 }
 
 static bool member_is_over(const vitals_registry *registry, const vitals_thread *member)
@@ -44,7 +44,7 @@ static bool member_is_over(const vitals_registry *registry, const vitals_thread 
 {
 	uint32_t at = registry->tree->over_first;
 
-	while (at && at != member->index + 1)
+	while (at && at != vt_member_index(member) + 1)
 		at = vt_member_at(registry, at - 1)->over_next;
 	return at != 0;
 }
@@ -62,7 +62,7 @@ static bool member_lost(vitals_registry *registry, vitals_thread *member)
 	member->bits |= VT_MEMBER_JOINED;
 	if (!over) {
 		member->over_next = registry->tree->over_first;
-		registry->tree->over_first = member->index + 1;
+		registry->tree->over_first = vt_member_index(member) + 1;
 		vt_member_lose(registry, member);
 		if (member->heartbeat && !vt_member_abandoned(member)) {
 			member->bits |= VT_MEMBER_DEAD;
@@ -94,7 +94,8 @@ static uint32_t next_lost(vitals_registry *registry, uint32_t index)
 			continue;
 		/* Whoever held it, or was calling what unblocks, is not here. */
 		vt_lock_reset(&member->wait);
-		atomic_store_explicit(&member->calling, 0, memory_order_relaxed);
+		atomic_store_explicit(&vt_member_seldom(member)->calling, 0,
+				      memory_order_relaxed);
 		if (member == self)
 			heir_goes_on(member);
 		else if (member_lost(registry, member))

@@ -20,7 +20,7 @@ static vitals_thread *hold_find(vitals_registry *registry, vitals_quitter *quitt
 				const char *what, bool abandoned, uint32_t **ret_link)
 	VT_REQUIRES(registry->lock)
 {
-	uint32_t *link = &quitter->first_hold;
+	uint32_t *link = &vt_quitter_seldom(quitter)->first_hold;
 
 	while (*link) {
 		vitals_thread *hold = vt_member_at(registry, *link - 1);
@@ -45,8 +45,8 @@ int vitals_quitter_hold(vitals_quitter *quitter, const char *what)
 
 	if (!quitter || !vt_name_good(what))
 		return -EINVAL;
-	registry = quitter->registry;
-	if (!vt_registry_current(registry, quitter->epoch))
+	registry = vt_quitter_registry(quitter);
+	if (!vt_quitter_current(quitter))
 		return -ECANCELED;
 	spec.now_ns = vt_clock_now();
 	vt_lock(&registry->lock);
@@ -58,8 +58,9 @@ int vitals_quitter_hold(vitals_quitter *quitter, const char *what)
 	} else {
 		r = vt_member_join(registry, quitter, &spec, &hold);
 		if (!r) {
-			hold->over_next = quitter->first_hold;
-			quitter->first_hold = hold->index + 1;
+			hold->over_next = vt_quitter_seldom(quitter)->first_hold;
+			vt_quitter_seldom(quitter)->first_hold =
+				vt_member_index(hold) + 1;
 		}
 	}
 	vt_unlock(&registry->lock);
@@ -76,8 +77,8 @@ int vitals_quitter_release(vitals_quitter *quitter, const char *what)
 
 	if (!quitter || !vt_name_good(what))
 		return -EINVAL;
-	registry = quitter->registry;
-	if (!vt_registry_current(registry, quitter->epoch))
+	registry = vt_quitter_registry(quitter);
+	if (!vt_quitter_current(quitter))
 		return 0;
 	now_ns = vt_clock_now();
 	vt_lock(&registry->lock);

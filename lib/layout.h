@@ -333,7 +333,6 @@ struct vt_quitter_slot {
 	_Atomic uint64_t word;
 	_Atomic uint64_t live;
 	_Atomic uint64_t id;
-	_Atomic uint64_t timeout_ns;
 	_Atomic uint64_t told_ns;
 	_Atomic uint32_t gen;
 	_Atomic uint32_t number;
@@ -393,8 +392,9 @@ struct vt_cause_slot {
 	_Atomic uint64_t text[VT_NAME_WORDS];
 };
 
-/* How the waits for a quitter that was told have ended. */
+/* What few quitters have: a time of their own, and how the waits for one that was told have ended. */
 struct vt_shutdown_slot {
+	_Atomic uint64_t timeout_ns; /* to leave, from being told; 0: its parent's */
 	_Atomic uint32_t gen;
 	_Atomic uint32_t shutdowns;
 	_Atomic uint32_t timeouts;
@@ -408,7 +408,7 @@ _Static_assert(sizeof(struct vt_tick_line) == 256, "a tick line is alone on its 
 _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
 _Static_assert(sizeof(struct vt_cold) == 64, "a cold part is a line");
 _Static_assert(sizeof(struct vt_frame) == 96, "a frame has 96 bytes");
-_Static_assert(sizeof(struct vt_quitter_slot) == 152, "a quitter has 152 bytes");
+_Static_assert(sizeof(struct vt_quitter_slot) == 144, "a quitter has 144 bytes");
 _Static_assert(sizeof(struct vt_member_slot) == 136, "a member has 136 bytes");
 
 #endif

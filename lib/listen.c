@@ -13,7 +13,7 @@
 
 static int event_add(vitals_quitter *quitter, bool is_fd, int number, const char *text)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct vt_main *main = registry->main;
 	struct vt_event *event;
 	uint32_t n;
@@ -43,13 +43,14 @@ static int event_new(vitals_quitter *quitter, bool is_fd, int number, const char
 {
 	int r;
 
-	if (!vt_registry_current(quitter->registry, quitter->epoch))
+	if (!vt_quitter_current(quitter))
 		return -ECANCELED;
 	if (!vt_main_is(quitter))
 		return -EINVAL;
 	r = event_add(quitter, is_fd, number, text);
 	if (r >= 0)
-		vt_registry_wake(quitter->registry); /* something more to poll */
+		vt_registry_wake(
+			vt_quitter_registry(quitter)); /* something more to poll */
 	return r;
 }
 

@@ -82,7 +82,8 @@ vitals_quitter *vt_quitter_exit(vitals_registry *registry, vitals_quitter *quitt
 			return emptied;
 		emptied = quitter;
 		/* Sequentially consistent: see live_set(). */
-		if (atomic_load_explicit(&quitter->waiters, memory_order_seq_cst))
+		if (atomic_load_explicit(&quitter->waiters, memory_order_seq_cst) &
+		    ~VT_NODE_FD)
 			vt_told_word(told, vt_futex_low(&slot->live));
 		if (!parent)
 			return emptied;

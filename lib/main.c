@@ -85,9 +85,9 @@ static int main_make(vitals_registry *registry, uint64_t timeout_ns,
 		vt_cause_unref(registry, main->cause);
 		return r;
 	}
-	(*ret)->bits |= VT_NODE_MAIN;
+	(*ret)->is_main = 1;
 	main->quitter = *ret;
-	vt_slot_put(&registry->root->main_quitter, (*ret)->index + 1);
+	vt_slot_put(&registry->root->main_quitter, vt_quitter_index(*ret) + 1);
 	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_HAS_MAIN,
 				 memory_order_release);
 	return 0;
@@ -139,7 +139,7 @@ static void main_unmake(vitals_registry *registry, vitals_quitter *quitter,
 		(void)vt_main_turn_at(registry, main, 0, false, vt_clock_now(), told);
 	}
 	vt_cause_unref(registry, main->cause);
-	quitter->bits &= ~VT_NODE_MAIN;
+	quitter->is_main = 0;
 	main->quitter = NULL;
 	registry->tree->watched = 0;
 	vt_slot_put(&registry->root->main_quitter, 0);
@@ -151,9 +151,9 @@ bool vt_main_is(vitals_quitter *quitter)
 {
 	bool is;
 
-	vt_lock(&quitter->registry->lock);
-	is = quitter->bits & VT_NODE_MAIN;
-	vt_unlock(&quitter->registry->lock);
+	vt_lock(&vt_quitter_registry(quitter)->lock);
+	is = quitter->is_main;
+	vt_unlock(&vt_quitter_registry(quitter)->lock);
 	return is;
 }
 
@@ -163,9 +163,9 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
 	vitals_registry *registry;
 	bool main;
 
-	if (!quitter || !vt_registry_current(quitter->registry, quitter->epoch))
+	if (!quitter || !vt_quitter_current(quitter))
 		return NULL;
-	registry = quitter->registry;
+	registry = vt_quitter_registry(quitter);
 	main = vt_main_is(quitter);
 	if (main) {
 		vt_signals_remove(&registry->main->requests);
@@ -177,7 +177,6 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
 	vt_lock(&registry->lock);
 	if (main)
 		main_unmake(registry, quitter, &told);
-	quitter->bits |= VT_NODE_FREED;
 	vt_quitter_unref(registry, quitter, &told);
 	vt_tree_unlock(registry, &told);
 	vt_told_done(registry, &told);

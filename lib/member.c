@@ -47,7 +47,7 @@ static void slot_fill(vitals_registry *registry, struct vt_member_slot *slot,
 	vt_slot_put(&slot->state, spec->state);
 	vt_slot_put(&slot->flags, spec->flags);
 	vt_slot_put(&slot->tid, 0);
-	vt_slot_put(&slot->quitter, quitter->index + 1);
+	vt_slot_put(&slot->quitter, vt_quitter_index(quitter) + 1);
 	vt_slot_put(&slot->next, 0);
 	vt_slot_put(&slot->prev, 0);
 	vt_slot_put(&slot->heartbeat, spec->heartbeat_slot);
@@ -59,17 +59,19 @@ static void slot_fill(vitals_registry *registry, struct vt_member_slot *slot,
 static void record_fill(vitals_thread *member, vitals_registry *registry, uint32_t index,
 			vitals_quitter *quitter, const struct vt_member_spec *spec)
 {
+	struct vt_member_seldom *seldom;
+
 	memset(member, 0, sizeof(*member));
-	member->registry = registry;
+	member->place = index - vt_span_with(registry, VT_POOL_MEMBER, index)->first;
+	seldom = vt_member_seldom(member);
+	/* A page that was never written to stays that way. Relaxed: nobody else's yet. */
+	if (seldom->cond || seldom->unblock ||
+	    atomic_load_explicit(&seldom->calling, memory_order_relaxed))
+		memset(seldom, 0, sizeof(*seldom));
 	member->quitter = quitter;
 	member->heartbeat = spec->heartbeat; /* consumed */
 	member->slot = slot_at(registry, index + 1);
-	member->index = index;
-	/*
-	 * Relaxed: epoch changes only in a child of one thread; the rest is nobody else's
-	 * yet.
-	 */
-	member->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
+	/* Relaxed: it is nobody else's yet. */
 	atomic_store_explicit(&member->poll_fd, -1, memory_order_relaxed);
 	member->refs = 1;
 }
@@ -82,8 +84,8 @@ static void member_link(vitals_registry *registry, vitals_thread *member)
 
 	vt_slot_put(&member->slot->next, first);
 	if (first)
-		vt_slot_put(&slot_at(registry, first)->prev, member->index + 1);
-	vt_slot_put(&above->first_member, member->index + 1);
+		vt_slot_put(&slot_at(registry, first)->prev, vt_member_index(member) + 1);
+	vt_slot_put(&above->first_member, vt_member_index(member) + 1);
 	vt_quitter_ref(registry, member->quitter);
 }
 
@@ -106,7 +108,7 @@ static void member_count(vitals_registry *registry, vitals_thread *member)
 	VT_REQUIRES(registry->lock)
 {
 	if (vt_slot_get(&member->slot->flags) & VITALS_THREAD_WEAK) {
-		member->quitter->bits |= VT_NODE_WEAK;
+		member->quitter->has_weak = 1;
 		return;
 	}
 	vt_quitter_enter(registry, member->quitter);
@@ -158,7 +160,7 @@ void vt_member_note(vitals_registry *registry, vitals_thread *member,
 		return;
 	member->bits |= VT_MEMBER_TOLD;
 	member->told_next = told->first_member;
-	told->first_member = member->index + 1;
+	told->first_member = vt_member_index(member) + 1;
 	vt_member_ref(registry, member); /* until vt_told_settle() */
 }
 
@@ -215,7 +217,7 @@ void vt_member_uncount(vitals_registry *registry, vitals_thread *member, uint64_
 	top = member_exit(registry, member, told);
 	for (; top; node = vt_quitter_at(
 			    registry, vt_slot_get(&vt_quitter_slot(node)->parent) - 1)) {
-		if (node->bits & VT_NODE_WEAK)
+		if (node->has_weak)
 			weak_tell(registry, node, now_ns, told);
 		if (node == top)
 			return;
@@ -225,8 +227,8 @@ void vt_member_uncount(vitals_registry *registry, vitals_thread *member, uint64_
 void vt_member_unname(vitals_registry *registry, vitals_thread *member)
 {
 	if (member->bits & VT_MEMBER_NAMED)
-		vt_names_give(registry,
-			      (struct vt_named){ VT_POOL_MEMBER, member->index });
+		vt_names_give(registry, (struct vt_named){ VT_POOL_MEMBER,
+							   vt_member_index(member) });
 	member->bits &= ~VT_MEMBER_NAMED;
 }
 
@@ -251,7 +253,7 @@ void vt_member_unref(vitals_registry *registry, vitals_thread *member,
 	/* Relaxed: with the last reference gone nobody else reads it. */
 	vt_wakefd_close(atomic_load_explicit(&member->poll_fd, memory_order_relaxed));
 	vt_quitter_unref(registry, member->quitter, told);
-	vt_slot_free(registry, VT_POOL_MEMBER, member->index);
+	vt_slot_free(registry, VT_POOL_MEMBER, vt_member_index(member));
 	told->registry_refs++;
 }
 

@@ -26,40 +26,73 @@
 #define VT_ARMED_CALL 4u
 
 struct vitals_thread {
-	vitals_registry *registry;
 	vitals_quitter *quitter;
 	vitals_heartbeat *heartbeat; /* cleared under the lock, by whoever puts it away */
 	struct vt_member_slot *slot;
 	vitals_thread_fn fn;
 	void *arg;
 	pthread_t pthread; /* set by the thread itself, before it says that it runs */
-	uint32_t index;
-	uint32_t epoch;
+	uint32_t place;    /* in its span */
 	_Atomic uint32_t armed; /* VT_ARMED_... */
 	_Atomic int poll_fd;    /* -1: none */
-
-	/* guarded by wait, a leaf: nothing else is taken under it */
-	struct vt_lock wait;
-	_Atomic uint32_t calling; /* the tid that runs unblock, 0: nobody; waited on */
-	pthread_cond_t *cond;
-	void (*unblock)(void *user);
-	void *user;
+	struct vt_lock wait;    /* of what it waits in; a leaf */
 
 	/* guarded by the registry's lock */
 	uint32_t refs; /* being listed, and whoever looks */
 	uint32_t bits;
 	uint32_t told_next; /* these: index + 1 */
 	uint32_t over_next; /* a hold's: the next hold */
-	uint32_t kick_next;
+};
+
+/* What only those that wait in something need; zero at first. */
+struct vt_member_seldom {
+	/* guarded by wait */
+	pthread_cond_t *cond;
+	void (*unblock)(void *user);
+	void *user;
+	_Atomic uint32_t calling; /* the tid that runs unblock, 0: nobody; waited on */
+	/* guarded by the registry's lock */
+	uint32_t kick_next; /* index + 1 */
 	uint32_t call_next;
+	uint32_t reserved;
 };
 
 _Static_assert(sizeof(struct vitals_thread) <= VT_RECORD_MEMBER,
 	       "a member's record fits");
+_Static_assert(sizeof(struct vt_member_seldom) == VT_SELDOM_MEMBER, "and what few need");
 
 static inline vitals_thread *vt_member_at(const vitals_registry *registry, uint32_t index)
 {
 	return (vitals_thread *)vt_record(registry, VT_POOL_MEMBER, index);
+}
+
+static inline struct vt_span_head *vt_member_span(const vitals_thread *member)
+{
+	return vt_span_of(member, member->place, VT_RECORD_MEMBER);
+}
+
+static inline struct vt_member_seldom *vt_member_seldom(const vitals_thread *member)
+{
+	return vt_span_seldom(vt_member_span(member), member->place, VT_RECORD_MEMBER,
+			      VT_SELDOM_MEMBER);
+}
+
+static inline vitals_registry *vt_member_registry(const vitals_thread *member)
+{
+	return vt_member_span(member)->registry;
+}
+
+static inline uint32_t vt_member_index(const vitals_thread *member)
+{
+	return vt_member_span(member)->first + member->place;
+}
+
+/* Does its handle speak for this process, rather than for the parent it was forked from? */
+static inline bool vt_member_current(const vitals_thread *member)
+{
+	const struct vt_span_head *span = vt_member_span(member);
+
+	return vt_registry_current(span->registry, span->epoch);
 }
 
 /* No longer waited for, by somebody's choice. */

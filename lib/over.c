@@ -50,7 +50,7 @@ static vitals_heartbeat *over_adopted(vitals_registry *registry, vitals_thread *
 	} else {
 		vt_slot_put(&self->slot->state, VITALS_THREAD_DEAD);
 		self->over_next = registry->tree->over_first;
-		registry->tree->over_first = self->index + 1;
+		registry->tree->over_first = vt_member_index(self) + 1;
 	}
 	return heartbeat;
 }
@@ -59,7 +59,7 @@ static void over_forked(vitals_registry *registry, vitals_thread *self)
 	VT_REQUIRES(registry->lock)
 {
 	self->over_next = registry->tree->over_first;
-	registry->tree->over_first = self->index + 1;
+	registry->tree->over_first = vt_member_index(self) + 1;
 	/* Relaxed: see vt_reap(). */
 	atomic_fetch_add_explicit(&registry->tree->n_over, 1, memory_order_relaxed);
 }
@@ -67,7 +67,7 @@ static void over_forked(vitals_registry *registry, vitals_thread *self)
 /* Nobody is told of it before all of this is done, so nobody cancels it half-way. */
 static void over_do(vitals_thread *self, bool returned, int status)
 {
-	vitals_registry *registry = self->registry;
+	vitals_registry *registry = vt_member_registry(self);
 	bool adopted = vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED;
 	bool dead = !returned || (!adopted && status != 0);
 	vitals_heartbeat *heartbeat = NULL;
@@ -103,7 +103,7 @@ void vt_thread_over(vitals_thread *self, bool returned, int status)
 	int before;
 
 	/* In a forked child the record is of a thread of the parent's. */
-	if (!vt_registry_current(self->registry, self->epoch))
+	if (!vt_member_current(self))
 		return;
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	over_do(self, returned, status);

@@ -45,7 +45,7 @@ static void tree_carried(vitals_registry *registry)
 
 		if (!(atomic_load_explicit(&slot->gen, memory_order_relaxed) & 1u))
 			continue;
-		fd = atomic_load_explicit(&quitter->fd, memory_order_relaxed);
+		fd = vt_quitter_descriptor(quitter);
 		vt_wakefd_renew(fd);
 		if (vt_quitter_told(quitter))
 			vt_wakefd_set(fd);
@@ -126,15 +126,16 @@ static void node_link(vitals_registry *registry, vitals_quitter *quitter,
 	struct vt_quitter_slot *slot = vt_quitter_slot(quitter), *above;
 	uint32_t first;
 
-	vt_slot_put(&slot->parent, parent ? parent->index + 1 : 0);
+	vt_slot_put(&slot->parent, parent ? vt_quitter_index(parent) + 1 : 0);
 	if (!parent)
 		return;
 	above = vt_quitter_slot(parent);
 	first = vt_slot_get(&above->first_child);
 	vt_slot_put(&slot->next, first);
 	if (first)
-		vt_slot_put(&slot_at(registry, first)->prev, quitter->index + 1);
-	vt_slot_put(&above->first_child, quitter->index + 1);
+		vt_slot_put(&slot_at(registry, first)->prev,
+			    vt_quitter_index(quitter) + 1);
+	vt_slot_put(&above->first_child, vt_quitter_index(quitter) + 1);
 	vt_quitter_ref(registry, parent);
 }
 
@@ -154,8 +155,50 @@ static void node_unlink(vitals_registry *registry, const vitals_quitter *quitter
 		vt_slot_put(&slot_at(registry, parent)->first_child, next);
 }
 
-static void slot_clear(struct vt_quitter_slot *slot, uint64_t id, uint64_t timeout_ns,
-		       uint32_t stage)
+struct vt_shutdown_slot *vt_quitter_shutdown(vitals_registry *registry,
+					     vitals_quitter *quitter, bool made)
+{
+	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
+	uint32_t index = vt_slot_get(&slot->shutdown);
+	struct vt_shutdown_slot *ends;
+
+	if (index)
+		return (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN,
+							  index - 1);
+	if (!made || vt_slot_new(registry, VT_POOL_SHUTDOWN, &index))
+		return NULL;
+	ends = (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN, index);
+	vt_slot_take(&ends->gen);
+	vt_slot_put(&ends->shutdowns, 0);
+	vt_slot_put(&ends->timeouts, 0);
+	vt_slot_put(&ends->timed_out_threads, 0);
+	vt_slot_put(&ends->late, 0);
+	vt_slot_put(&ends->timed_out, 0);
+	/* Release, as vt_slot_put(). */
+	atomic_store_explicit(&ends->timeout_ns, 0, memory_order_release);
+	atomic_store_explicit(&ends->last_ns, 0, memory_order_release);
+	vt_slot_open(&ends->gen);
+	vt_slot_put(&slot->shutdown, index + 1);
+	return ends;
+}
+
+static void shutdown_free(vitals_registry *registry, vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
+{
+	struct vt_shutdown_slot *ends = vt_quitter_shutdown(registry, quitter, false);
+
+	if (!ends)
+		return;
+	if (vt_slot_get(&ends->timed_out))
+		vt_slot_add(&registry->root->totals.timed_out, UINT32_MAX);
+	if (vt_slot_get(&ends->shutdowns))
+		registry->tree->n_shutdowns--;
+	vt_slot_close(&ends->gen);
+	vt_slot_free(registry, VT_POOL_SHUTDOWN,
+		     vt_slot_get(&vt_quitter_slot(quitter)->shutdown) - 1);
+}
+
+static void slot_clear(struct vt_quitter_slot *slot, uint64_t id, uint32_t stage)
 {
 	_Atomic uint32_t *const zero[] = { &slot->parent,       &slot->first_child,
 					   &slot->next,         &slot->prev,
@@ -171,23 +214,22 @@ static void slot_clear(struct vt_quitter_slot *slot, uint64_t id, uint64_t timeo
 	atomic_store_explicit(&slot->word, 0, memory_order_release);
 	atomic_store_explicit(&slot->live, 0, memory_order_release);
 	atomic_store_explicit(&slot->id, id, memory_order_release);
-	atomic_store_explicit(&slot->timeout_ns, timeout_ns, memory_order_release);
 	atomic_store_explicit(&slot->told_ns, 0, memory_order_release);
 }
 
 static void record_clear(vitals_quitter *quitter, vitals_registry *registry,
 			 uint32_t index, struct vt_quitter_slot *slot, uint32_t stage)
 {
+	struct vt_quitter_seldom *seldom;
+
 	memset(quitter, 0, sizeof(*quitter));
+	quitter->place = index - vt_span_with(registry, VT_POOL_QUITTER, index)->first;
+	seldom = vt_quitter_seldom(quitter);
+	/* A page that was never written to stays that way. Relaxed: nobody else's yet. */
+	if (atomic_load_explicit(&seldom->fd, memory_order_relaxed) || seldom->first_hold)
+		memset(seldom, 0, sizeof(*seldom));
 	quitter->head.word = (const uint64_t *)(uintptr_t)&slot->word;
 	quitter->head.stage = (const uint64_t *)(uintptr_t)&registry->root->stages[stage];
-	quitter->registry = registry;
-	quitter->index = index;
-	/*
-	 * Relaxed: epoch changes only in a child of one thread; fd is nobody else's yet.
-	 */
-	quitter->epoch = atomic_load_explicit(&registry->epoch, memory_order_relaxed);
-	atomic_store_explicit(&quitter->fd, -1, memory_order_relaxed);
 	quitter->refs = 1;
 }
 
@@ -199,6 +241,23 @@ static bool is_drain(const vitals_registry *registry, const vitals_quitter *quit
 
 	return vt_slot_get(&slot->stage) == VITALS_STAGE_DRAIN && parent &&
 	       !vt_slot_get(&slot_at(registry, parent)->parent);
+}
+
+/* Its own time, if it has one, and its number among its like. Return: the number; 0 without memory. */
+static uint32_t node_dress(vitals_registry *registry, vitals_quitter *quitter,
+			   uint64_t timeout_ns) VT_REQUIRES(registry->lock)
+{
+	struct vt_shutdown_slot *own;
+
+	if (timeout_ns) {
+		own = vt_quitter_shutdown(registry, quitter, true);
+		if (!own)
+			return 0;
+		/* Release, as vt_slot_put(). */
+		atomic_store_explicit(&own->timeout_ns, timeout_ns, memory_order_release);
+	}
+	return vt_names_take(registry, (struct vt_named){ VT_POOL_QUITTER,
+							  vt_quitter_index(quitter) });
 }
 
 int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const char *name,
@@ -215,12 +274,13 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
 	slot = slot_at(registry, index + 1);
 	quitter = vt_quitter_at(registry, index);
 	vt_slot_take(&slot->gen);
-	slot_clear(slot, vt_registry_id(registry), timeout_ns, stage);
+	slot_clear(slot, vt_registry_id(registry), stage);
 	record_clear(quitter, registry, index, slot, stage);
 	vt_name_store(slot->name, name);
 	node_link(registry, quitter, parent);
-	number = vt_names_take(registry, (struct vt_named){ VT_POOL_QUITTER, index });
+	number = node_dress(registry, quitter, timeout_ns);
 	if (!number) {
+		shutdown_free(registry, quitter);
 		node_unlink(registry, quitter);
 		if (parent)
 			parent->refs--; /* not the last: the caller has one */
@@ -241,27 +301,17 @@ static void node_free(vitals_registry *registry, vitals_quitter *quitter,
 		      struct vt_told *told) VT_REQUIRES(registry->lock)
 {
 	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
-	uint32_t shutdown = vt_slot_get(&slot->shutdown);
 
 	if (is_drain(registry, quitter))
 		vt_slot_add(&registry->tree->drains, UINT32_MAX);
-	vt_names_give(registry, (struct vt_named){ VT_POOL_QUITTER, quitter->index });
+	vt_names_give(registry,
+		      (struct vt_named){ VT_POOL_QUITTER, vt_quitter_index(quitter) });
 	node_unlink(registry, quitter);
 	vt_slot_close(&slot->gen);
 	vt_cause_unref(registry, vt_slot_get(&slot->cause));
-	if (shutdown) {
-		struct vt_shutdown_slot *ends = (struct vt_shutdown_slot *)vt_slot(
-			registry, VT_KIND_SHUTDOWN, shutdown - 1);
-
-		if (vt_slot_get(&ends->timed_out))
-			vt_slot_add(&registry->root->totals.timed_out, UINT32_MAX);
-		registry->tree->n_shutdowns--;
-		vt_slot_close(&ends->gen);
-		vt_slot_free(registry, VT_POOL_SHUTDOWN, shutdown - 1);
-	}
-	/* Relaxed: with the last reference gone nobody else reads it. */
-	vt_wakefd_close(atomic_load_explicit(&quitter->fd, memory_order_relaxed));
-	vt_slot_free(registry, VT_POOL_QUITTER, quitter->index);
+	shutdown_free(registry, quitter);
+	vt_wakefd_close(vt_quitter_descriptor(quitter));
+	vt_slot_free(registry, VT_POOL_QUITTER, vt_quitter_index(quitter));
 	vt_slot_add(&registry->root->totals.quitters, UINT32_MAX);
 	told->registry_refs++;
 }
@@ -282,9 +332,11 @@ void vt_quitter_unref(vitals_registry *registry, vitals_quitter *quitter,
 bool vt_quitter_inside(const vitals_registry *registry, const vitals_quitter *quitter,
 		       const vitals_quitter *ancestor)
 {
-	uint32_t wanted = ancestor->index + 1, at = quitter->index + 1;
+	uint32_t wanted = vt_quitter_index(ancestor) + 1,
+		 at = vt_quitter_index(quitter) + 1;
 
-	if (quitter->registry != registry || ancestor->registry != registry)
+	if (vt_quitter_registry(quitter) != registry ||
+	    vt_quitter_registry(ancestor) != registry)
 		return false;
 	while (at && at != wanted)
 		at = vt_slot_get(&slot_at(registry, at)->parent);
@@ -296,7 +348,7 @@ uint32_t vt_quitter_next(const vitals_registry *registry, const vitals_quitter *
 {
 	uint32_t next = deeper ? vt_slot_get(&slot_at(registry, index)->first_child) : 0;
 
-	while (!next && index != root->index + 1) {
+	while (!next && index != vt_quitter_index(root) + 1) {
 		next = vt_slot_get(&slot_at(registry, index)->next);
 		if (!next)
 			index = vt_slot_get(&slot_at(registry, index)->parent);

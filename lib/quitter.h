@@ -16,28 +16,31 @@
 
 #include "registry.h"
 
-/* Bits of a node, guarded by the registry's lock. */
-#define VT_NODE_MAIN 1u  /* the registry's root, until its handle is freed */
-#define VT_NODE_FREED 2u /* its handle is gone; what it holds lives on */
-#define VT_NODE_WEAK 4u  /* has had weak members: somebody to tell when it is empty */
+/* In waiters, beside how many are asleep on its live word: it has had a descriptor. */
+#define VT_NODE_FD 0x80000000u
 
 struct vitals_quitter {
 	struct vitals_quitter_head
-		head; /* its own word, first in its slot, and its stage's */
-	vitals_registry *registry;
-	uint32_t index;
-	uint32_t epoch;
-	_Atomic int fd;           /* -1: none */
-	_Atomic uint32_t waiters; /* asleep on its live word */
+		head;             /* its own word, first in its slot, and its stage's */
+	uint32_t place;           /* in its span */
+	_Atomic uint32_t waiters; /* asleep on its live word; and VT_NODE_FD */
 	/* guarded by the registry's lock */
-	uint32_t refs;      /* its handle, its children, its members, and whoever looks */
-	uint32_t told_next; /* index + 1: the next that the same request told */
-	uint32_t first_hold; /* index + 1 */
-	uint32_t bits;
+	uint32_t refs : 30; /* its handle, its children, its members, and whoever looks */
+	uint32_t is_main : 1;  /* the registry's root, until its handle is freed */
+	uint32_t has_weak : 1; /* or had: somebody to tell when it is empty */
+	uint32_t told_next;    /* index + 1: the next that the same request told */
+};
+
+/* What few quitters need; zero at first. */
+struct vt_quitter_seldom {
+	_Atomic int fd;      /* + 1; 0: none */
+	uint32_t first_hold; /* index + 1; guarded by the registry's lock */
 };
 
 _Static_assert(sizeof(struct vitals_quitter) <= VT_RECORD_QUITTER,
 	       "a quitter's record fits");
+_Static_assert(sizeof(struct vt_quitter_seldom) == VT_SELDOM_QUITTER,
+	       "and what few need");
 
 /* What the tree keeps in the registry. */
 struct vt_tree {
@@ -53,7 +56,7 @@ struct vt_tree {
 	uint32_t over_first;
 	uint32_t kick_first;  /* index + 1: told, but still in a condition wait */
 	uint32_t call_first;  /* index + 1: told, callback not run yet */
-	uint32_t n_shutdowns; /* slots in use */
+	uint32_t n_shutdowns; /* quitters that a wait has left its mark on */
 	/* Members that have ended since main was made, or since one was abandoned. */
 	uint32_t departed;
 	/* How a request to main begins; set by main, called with no lock held. */
@@ -102,6 +105,45 @@ static inline struct vt_quitter_slot *vt_quitter_slot(const vitals_quitter *quit
 	return (struct vt_quitter_slot *)(uintptr_t)quitter->head.word;
 }
 
+static inline struct vt_span_head *vt_quitter_span(const vitals_quitter *quitter)
+{
+	return vt_span_of(quitter, quitter->place, VT_RECORD_QUITTER);
+}
+
+static inline struct vt_quitter_seldom *vt_quitter_seldom(const vitals_quitter *quitter)
+{
+	return vt_span_seldom(vt_quitter_span(quitter), quitter->place, VT_RECORD_QUITTER,
+			      VT_SELDOM_QUITTER);
+}
+
+static inline vitals_registry *vt_quitter_registry(const vitals_quitter *quitter)
+{
+	return vt_quitter_span(quitter)->registry;
+}
+
+static inline uint32_t vt_quitter_index(const vitals_quitter *quitter)
+{
+	return vt_quitter_span(quitter)->first + quitter->place;
+}
+
+/* Does it speak for this process, rather than for the parent it was forked from? */
+static inline bool vt_quitter_current(const vitals_quitter *quitter)
+{
+	const struct vt_span_head *span = vt_quitter_span(quitter);
+
+	return vt_registry_current(span->registry, span->epoch);
+}
+
+/* Its descriptor, -1: none. Sequentially consistent, see vitals_quitter_fd(). */
+static inline int vt_quitter_descriptor(const vitals_quitter *quitter)
+{
+	if (!(atomic_load_explicit(&quitter->waiters, memory_order_seq_cst) & VT_NODE_FD))
+		return -1;
+	return atomic_load_explicit(&vt_quitter_seldom(quitter)->fd,
+				    memory_order_seq_cst) -
+	       1;
+}
+
 static inline vitals_quitter *vt_quitter_at(const vitals_registry *registry,
 					    uint32_t index)
 {
@@ -116,10 +158,17 @@ int vt_tree_get(vitals_registry *registry) VT_REQUIRES(registry->lock);
 
 /*
  * A node under @parent, NULL: a root, with one reference for its handle. @stage: of a
- * root's child. Return: 0; -ECANCELED if @parent was told; -ENOMEM.
+ * root's child; @timeout_ns: 0: its parent's. Return: 0; -ECANCELED if @parent was told; -ENOMEM.
  */
 int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const char *name,
 		    uint32_t stage, uint64_t timeout_ns, vitals_quitter **ret)
+	VT_REQUIRES(registry->lock);
+
+/*
+ * What few of them have; @made: if need be, now. NULL: none, or no memory.
+ */
+struct vt_shutdown_slot *vt_quitter_shutdown(vitals_registry *registry,
+					     vitals_quitter *quitter, bool made)
 	VT_REQUIRES(registry->lock);
 
 static inline void vt_quitter_ref(vitals_registry *registry, vitals_quitter *quitter)

@@ -25,7 +25,7 @@ static void over_unlink(vitals_registry *registry, const vitals_thread *member)
 {
 	uint32_t *link = &registry->tree->over_first;
 
-	while (*link && *link != member->index + 1)
+	while (*link && *link != vt_member_index(member) + 1)
 		link = &vt_member_at(registry, *link - 1)->over_next;
 	if (*link)
 		*link = member->over_next;
@@ -213,7 +213,7 @@ static bool any_dead(const vitals_registry *registry)
 
 void vt_reap_gone(vitals_quitter *quitter, bool marked_only)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	vitals_thread *member;
 	uint32_t at = 0;
 
@@ -237,7 +237,7 @@ void vt_reap_gone(vitals_quitter *quitter, bool marked_only)
 
 static void dead_put_away(vitals_quitter *quitter, bool told_only)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	vitals_thread *member;
 
 	for (;;) {
@@ -262,7 +262,7 @@ void vt_reap_dead(vitals_quitter *quitter)
 
 int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	uint64_t pause_ns = TRY_FIRST_NS;
 
 	for (;;) {
@@ -342,8 +342,8 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id)
 
 	if (!quitter || !thread_id)
 		return -EINVAL;
-	registry = quitter->registry;
-	if (!vt_registry_current(registry, quitter->epoch))
+	registry = vt_quitter_registry(quitter);
+	if (!vt_quitter_current(quitter))
 		return 0;
 	vt_lock(&registry->lock);
 	member = vt_member_find(registry, quitter, thread_id);

@@ -75,15 +75,35 @@ struct vt_wheel_link {
 
 /* Bytes of a private record; what it is, the room that owns it knows, and asserts that it fits. */
 #define VT_RECORD_HEARTBEAT 40u
-#define VT_RECORD_QUITTER 64u
-#define VT_RECORD_MEMBER 160u
+#define VT_RECORD_QUITTER 32u
+#define VT_RECORD_MEMBER 88u
 /* And of what few need: pages not written to take no memory. */
 #define VT_SELDOM_HEARTBEAT 24u
+#define VT_SELDOM_QUITTER 8u
+#define VT_SELDOM_MEMBER 40u
 
 /* From one record of a pool to the next. */
 #define VT_RECORD_STRIDE(record) ((record) + sizeof(struct vt_link))
 /* Records begin on a line of their own. */
 #define VT_SPAN_HEAD 64u
+
+/* Records lie side by side behind their span's head, and what few need behind all of them. */
+static inline struct vt_span_head *vt_span_of(const void *record, uint32_t place,
+					      uint32_t size)
+{
+	uintptr_t at = (uintptr_t)record - place * VT_RECORD_STRIDE(size);
+
+	return (struct vt_span_head *)(at - VT_SPAN_HEAD);
+}
+
+static inline void *vt_span_seldom(const struct vt_span_head *span, uint32_t place,
+				   uint32_t size, uint32_t seldom)
+{
+	uintptr_t at =
+		(uintptr_t)span + VT_SPAN_HEAD + span->count * VT_RECORD_STRIDE(size);
+
+	return (unsigned char *)at + place * seldom;
+}
 
 struct vt_pool_state {
 	struct vt_span_head *spans[VT_SPANS];

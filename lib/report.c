@@ -32,7 +32,7 @@ static void pass_add(struct pass *pass, vitals_thread *member)
 	struct vt_member_slot *slot = member->slot;
 
 	if (pass->lates && pass->n < pass->room) {
-		pass->lates[pass->n].index = member->index;
+		pass->lates[pass->n].index = vt_member_index(member);
 		pass->lates[pass->n].gen = vt_slot_get(&slot->gen);
 		if (vt_member_told(member))
 			vt_slot_put(&slot->flags,
@@ -68,49 +68,12 @@ static uint32_t pass_node(vitals_registry *registry, const vitals_quitter *quitt
 	return pass->n - before;
 }
 
-static struct vt_shutdown_slot *shutdown_at(const vitals_registry *registry,
-					    uint32_t index)
-{
-	return (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN, index - 1);
-}
-
-/*
- * The node's record of how its waits have ended, made with the first. NULL without
- * memory.
- */
-static struct vt_shutdown_slot *shutdown_get(vitals_registry *registry,
-					     vitals_quitter *quitter)
-	VT_REQUIRES(registry->lock)
-{
-	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
-	struct vt_shutdown_slot *ends;
-	uint32_t index;
-
-	if (vt_slot_get(&slot->shutdown))
-		return shutdown_at(registry, vt_slot_get(&slot->shutdown));
-	if (vt_slot_new(registry, VT_POOL_SHUTDOWN, &index))
-		return NULL;
-	ends = shutdown_at(registry, index + 1);
-	vt_slot_take(&ends->gen);
-	vt_slot_put(&ends->shutdowns, 0);
-	vt_slot_put(&ends->timeouts, 0);
-	vt_slot_put(&ends->timed_out_threads, 0);
-	vt_slot_put(&ends->late, 0);
-	vt_slot_put(&ends->timed_out, 0);
-	/* Release, as vt_slot_put(). */
-	atomic_store_explicit(&ends->last_ns, 0, memory_order_release);
-	vt_slot_open(&ends->gen);
-	vt_slot_put(&slot->shutdown, index + 1);
-	registry->tree->n_shutdowns++;
-	return ends;
-}
-
 /* How this wait has ended for one node. */
 static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
 			  uint32_t late, bool timed_out, uint64_t now_ns)
 	VT_REQUIRES(registry->lock)
 {
-	struct vt_shutdown_slot *ends = shutdown_get(registry, quitter);
+	struct vt_shutdown_slot *ends = vt_quitter_shutdown(registry, quitter, true);
 	/* Relaxed: written under the lock that is held. */
 	uint64_t told_ns = atomic_load_explicit(&vt_quitter_slot(quitter)->told_ns,
 						memory_order_relaxed);
@@ -122,6 +85,8 @@ static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
 			    timed_out ? 1 : UINT32_MAX);
 	vt_slot_put(&ends->timed_out, timed_out);
 	vt_slot_put(&ends->late, late);
+	if (!vt_slot_get(&ends->shutdowns))
+		registry->tree->n_shutdowns++;
 	vt_slot_add(&ends->shutdowns, 1);
 	vt_slot_add(&ends->timeouts, timed_out);
 	vt_slot_add(&ends->timed_out_threads, late);
@@ -130,15 +95,13 @@ static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
 }
 
 /* Nobody in it is late any more: what an earlier wait has found is not repeated. */
-static void shutdown_clear(vitals_registry *registry, const vitals_quitter *quitter)
+static void shutdown_clear(vitals_registry *registry, vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock)
 {
-	uint32_t index = vt_slot_get(&vt_quitter_slot(quitter)->shutdown);
-	struct vt_shutdown_slot *ends;
+	struct vt_shutdown_slot *ends = vt_quitter_shutdown(registry, quitter, false);
 
-	if (!index)
+	if (!ends)
 		return;
-	ends = shutdown_at(registry, index);
 	if (vt_slot_get(&ends->timed_out))
 		vt_slot_add(&registry->root->totals.timed_out, UINT32_MAX);
 	vt_slot_put(&ends->timed_out, 0);
@@ -176,7 +139,7 @@ static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
 		      struct pass *pass, bool notes, uint64_t now_ns)
 	VT_REQUIRES(registry->lock)
 {
-	uint32_t at = quitter->index + 1;
+	uint32_t at = vt_quitter_index(quitter) + 1;
 
 	while (at) {
 		vitals_quitter *node = vt_quitter_at(registry, at - 1);
@@ -200,7 +163,7 @@ static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
 static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts,
 			 uint64_t now_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct pass count = { 0 };
 
 	vt_lock(&registry->lock);
@@ -223,11 +186,11 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 	uint32_t i, n;
 
 	vt_reap_gone(quitter, false);
-	vt_reap(quitter->registry);
+	vt_reap(vt_quitter_registry(quitter));
 	late_collect(quitter, &pass, counts, now_ns);
 	n = pass.n < pass.room ? pass.n : pass.room;
 	if (late && pass.lates &&
-	    vt_snapshot_late_new(quitter->registry, n, now_ns, late) == 0)
+	    vt_snapshot_late_new(vt_quitter_registry(quitter), n, now_ns, late) == 0)
 		for (i = 0; i < n; i++)
 			(void)vt_snapshot_late_add(*late, pass.lates[i].index,
 						   pass.lates[i].gen);
@@ -238,7 +201,7 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 
 void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct pass none = { 0 };
 
 	if (!vt_tell_marked(quitter))
@@ -254,7 +217,7 @@ void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
 /* Sleeps until somebody inside leaves; kicks those in condition waits meanwhile. */
 static void wait_once(vitals_quitter *quitter, uint64_t live, uint64_t deadline_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	uint64_t kick_ns = vt_clock_now() + KICK_NS;
 	struct vt_told told = { 0 };
 	bool kicks;
@@ -296,7 +259,7 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
 		*late = NULL;
 	if (!quitter)
 		return -EINVAL;
-	if (!vt_registry_current(quitter->registry, quitter->epoch))
+	if (!vt_quitter_current(quitter))
 		return -ECHILD;
 	if (vt_thread_is_inside(quitter))
 		return -EDEADLK;

@@ -77,6 +77,26 @@ static void quitter_shutdown(const struct vt_view *view,
 	info->last_shutdown_ns = LOAD(shutdown, last_ns);
 }
 
+/* Its own, or that of the nearest around it that has one. */
+static uint64_t quitter_timeout(const struct vt_view *view,
+				const struct vt_quitter_slot *slot)
+{
+	uint32_t n, most = vt_view_used(view, VT_KIND_QUITTER);
+
+	for (n = 0; slot && n <= most; n++) {
+		uint32_t at = LOAD(slot, shutdown);
+		const struct vt_shutdown_slot *own =
+			at ? vt_view_slot(view, VT_KIND_SHUTDOWN, at - 1) : NULL;
+		uint64_t timeout_ns = own ? LOAD(own, timeout_ns) : 0;
+
+		if (timeout_ns)
+			return timeout_ns;
+		at = LOAD(slot, parent);
+		slot = at ? vt_view_slot(view, VT_KIND_QUITTER, at - 1) : NULL;
+	}
+	return 0;
+}
+
 /* Children are counted along their list, which may change meanwhile: no more than there can be. */
 static uint32_t quitter_children(const struct vt_view *view,
 				 const struct vt_quitter_slot *slot)
@@ -112,7 +132,7 @@ static void quitter_copy(const struct vt_view *view, const struct vt_quitter_slo
 	info->told = LOAD(slot, word) & VT_QUIT ? 1 : 0;
 	info->threads = LOAD(slot, threads);
 	info->abandoned = LOAD(slot, abandoned);
-	info->timeout_ns = LOAD(slot, timeout_ns);
+	info->timeout_ns = quitter_timeout(view, slot);
 	info->told_ns = LOAD(slot, told_ns);
 	info->children = quitter_children(view, slot);
 	parent = up ? vt_view_slot(view, VT_KIND_QUITTER, up - 1) : NULL;

@@ -43,8 +43,8 @@ int vitals_quitter_new(vitals_quitter *parent, const char *name,
 	r = vt_options_load(&mine, sizeof(mine), options);
 	if (r)
 		return r;
-	registry = parent->registry;
-	if (!vt_registry_current(registry, parent->epoch))
+	registry = vt_quitter_registry(parent);
+	if (!vt_quitter_current(parent))
 		return -ECANCELED;
 	r = options_check(parent, &mine);
 	if (r)
@@ -52,12 +52,7 @@ int vitals_quitter_new(vitals_quitter *parent, const char *name,
 	above = vt_quitter_slot(parent);
 	vt_lock(&registry->lock);
 	stage = mine.stage ? mine.stage : vt_slot_get(&above->stage);
-	/* Relaxed: it stands still while the node does. */
-	r = vt_quitter_make(registry, parent, name, stage,
-			    mine.timeout_ns ? mine.timeout_ns
-					    : atomic_load_explicit(&above->timeout_ns,
-								   memory_order_relaxed),
-			    ret);
+	r = vt_quitter_make(registry, parent, name, stage, mine.timeout_ns, ret);
 	vt_unlock(&registry->lock);
 	return r;
 }
@@ -69,11 +64,14 @@ static int fd_publish(vitals_quitter *quitter, int old, int fd)
 	 * Sequentially consistent: stored before the word is looked at, as tell_collect()
 	 * stores the word before it looks here.
 	 */
-	if (!atomic_compare_exchange_strong_explicit(
-		    &quitter->fd, &old, fd, memory_order_seq_cst, memory_order_seq_cst)) {
+	old++;
+	if (!atomic_compare_exchange_strong_explicit(&vt_quitter_seldom(quitter)->fd,
+						     &old, fd + 1, memory_order_seq_cst,
+						     memory_order_seq_cst)) {
 		vt_wakefd_close(fd);
-		fd = old;
+		fd = old - 1;
 	}
+	atomic_fetch_or_explicit(&quitter->waiters, VT_NODE_FD, memory_order_seq_cst);
 	if ((atomic_load_explicit(&vt_quitter_slot(quitter)->word, memory_order_seq_cst) &
 	     VT_QUIT) ||
 	    vt_quitter_told(quitter))
@@ -87,10 +85,9 @@ int vitals_quitter_fd(vitals_quitter *quitter)
 
 	if (!quitter)
 		return -EINVAL;
-	if (!vt_registry_current(quitter->registry, quitter->epoch))
+	if (!vt_quitter_current(quitter))
 		return -ECANCELED;
-	/* Acquire pairs with fd_publish(). */
-	old = atomic_load_explicit(&quitter->fd, memory_order_acquire);
+	old = vt_quitter_descriptor(quitter);
 	if (vt_wakefd_ours(old))
 		return old;
 	/*

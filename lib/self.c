@@ -25,7 +25,7 @@ static void self_ended(void *armed)
 		return;
 	self = (vitals_thread *)value;
 	/* Relaxed: written by this thread before. */
-	if (self && vt_thread_current(self) &&
+	if (self && vt_member_current(self) &&
 	    (vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED))
 		vt_thread_over(self, false, 1);
 }
@@ -45,11 +45,12 @@ bool vt_thread_is_inside(vitals_quitter *quitter)
 	vitals_thread *self = vitals_thread_self();
 	bool inside;
 
-	if (!self || !vt_thread_current(self) || self->registry != quitter->registry)
+	if (!self || !vt_member_current(self) ||
+	    vt_member_registry(self) != vt_quitter_registry(quitter))
 		return false;
-	vt_lock(&self->registry->lock);
-	inside = vt_quitter_inside(self->registry, self->quitter, quitter);
-	vt_unlock(&self->registry->lock);
+	vt_lock(&vt_member_registry(self)->lock);
+	inside = vt_quitter_inside(vt_member_registry(self), self->quitter, quitter);
+	vt_unlock(&vt_member_registry(self)->lock);
 	return inside;
 }
 
@@ -79,5 +80,5 @@ int vitals_thread_go_on(vitals_thread *self)
 	if (!self)
 		return 0;
 	(void)vitals_heartbeat_pulse(self->heartbeat);
-	return vt_thread_current(self) && !vt_member_told(self);
+	return vt_member_current(self) && !vt_member_told(self);
 }

@@ -39,11 +39,11 @@ static const struct {
 			   FIRST_SLOTS },
 	[VT_POOL_QUITTER] = { { { VT_KIND_QUITTER, sizeof(struct vt_quitter_slot) } },
 			      VT_RECORD_QUITTER,
-			      0,
+			      VT_SELDOM_QUITTER,
 			      FIRST_SLOTS },
 	[VT_POOL_MEMBER] = { { { VT_KIND_MEMBER, sizeof(struct vt_member_slot) } },
 			     VT_RECORD_MEMBER,
-			     0,
+			     VT_SELDOM_MEMBER,
 			     FIRST_SLOTS },
 	[VT_POOL_CAUSE] = { { { VT_KIND_CAUSE, sizeof(struct vt_cause_slot) } },
 			    0,
@@ -83,7 +83,7 @@ static size_t line_up(size_t size)
 	return (size + VT_SPAN_HEAD - 1) / VT_SPAN_HEAD * VT_SPAN_HEAD;
 }
 
-/* Where what lies behind a span's records begins: its bits, its links, its end. */
+/* Where what lies behind a span's records begins: its bits, its links; or its end. */
 static size_t bits_at(enum vt_pool pool, uint32_t count)
 {
 	return line_up(VT_SPAN_HEAD + (record_stride(pool) + pools[pool].seldom) * count);
@@ -101,7 +101,7 @@ static size_t span_size(enum vt_pool pool, uint32_t count)
 {
 	/* Only heartbeats are watched. */
 	if (pool != VT_POOL_HEARTBEAT)
-		return VT_SPAN_HEAD + record_stride(pool) * count;
+		return bits_at(pool, count);
 	return links_at(pool, count) + count * sizeof(struct vt_wheel_link);
 }
 

@@ -27,10 +27,10 @@ static void tell_collect(vitals_registry *registry, vitals_quitter *quitter,
 	 * the descriptor, then looks at the word. A node with neither costs no system
 	 * call.
 	 */
-	if (!at && atomic_load_explicit(&quitter->fd, memory_order_seq_cst) < 0)
+	if (!at && vt_quitter_descriptor(quitter) < 0)
 		return;
 	quitter->told_next = told->first_quitter;
-	told->first_quitter = quitter->index + 1;
+	told->first_quitter = vt_quitter_index(quitter) + 1;
 	vt_quitter_ref(registry, quitter); /* until vt_told_settle() */
 	while (at) {
 		vitals_thread *member = vt_member_at(registry, at - 1);
@@ -43,12 +43,13 @@ static void tell_collect(vitals_registry *registry, vitals_quitter *quitter,
 void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flush,
 		  uint32_t cause, uint64_t now_ns, struct vt_told *told)
 {
-	uint32_t at = root->index + 1;
+	uint32_t at = vt_quitter_index(root) + 1;
 
 	while (at) {
 		vitals_quitter *quitter = vt_quitter_at(registry, at - 1);
 		const struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
-		bool later = but_flush && vt_slot_get(&slot->parent) == root->index + 1 &&
+		bool later = but_flush &&
+			     vt_slot_get(&slot->parent) == vt_quitter_index(root) + 1 &&
 			     vt_slot_get(&slot->stage) == VITALS_STAGE_FLUSH;
 		/* One that was told before has told all below it, then and there. */
 		bool fresh = !later && !vt_tell_marked(quitter);
@@ -64,7 +65,7 @@ void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flus
 
 int vt_tell_at(vitals_quitter *quitter, struct vitals_cause *cause, uint64_t now_ns)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	int (*begin)(vitals_registry * registry, const struct vitals_cause *cause);
 	struct vt_told told = { 0 };
 	uint32_t index;
@@ -74,7 +75,7 @@ int vt_tell_at(vitals_quitter *quitter, struct vitals_cause *cause, uint64_t now
 	cause->origin_id =
 		atomic_load_explicit(&vt_quitter_slot(quitter)->id, memory_order_relaxed);
 	vt_lock(&registry->lock);
-	begin = quitter->bits & VT_NODE_MAIN ? registry->tree->begin : NULL;
+	begin = quitter->is_main ? registry->tree->begin : NULL;
 	if (begin || vt_tell_marked(quitter)) {
 		vt_unlock(&registry->lock);
 		return begin ? begin(registry, cause) : -EALREADY;
@@ -93,7 +94,7 @@ int vitals_quitter_send_quit(vitals_quitter *quitter, int status, const char *te
 
 	if (!quitter)
 		return -EINVAL;
-	if (!vt_registry_current(quitter->registry, quitter->epoch))
+	if (!vt_quitter_current(quitter))
 		return 0;
 	vt_cause_init(&cause, VITALS_CAUSE_CALL, status, text);
 	return vt_tell_at(quitter, &cause, vt_clock_now());

@@ -52,7 +52,7 @@ static int member_make(vitals_quitter *quitter, const char *name, uint64_t timeo
 		       const struct vitals_thread_options *options, uint32_t flags,
 		       uint32_t state, vitals_thread **ret)
 {
-	vitals_registry *registry = quitter->registry;
+	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct vt_member_spec spec = { .name = name,
 				       .flags = options->flags | flags,
 				       .state = state };
@@ -76,14 +76,14 @@ static int member_make(vitals_quitter *quitter, const char *name, uint64_t timeo
 	if (r)
 		(void)vitals_heartbeat_unref(spec.heartbeat);
 	else if (spec.heartbeat)
-		vt_heartbeat_belong(spec.heartbeat, 0, (*ret)->index + 1);
+		vt_heartbeat_belong(spec.heartbeat, 0, vt_member_index(*ret) + 1);
 	return r;
 }
 
 /* It never ran: nothing is left behind. */
 static void member_undo(vitals_thread *member)
 {
-	vitals_registry *registry = member->registry;
+	vitals_registry *registry = vt_member_registry(member);
 	vitals_heartbeat *heartbeat = member->heartbeat;
 	struct vt_told told = { 0 };
 
@@ -106,7 +106,7 @@ static int member_begin(vitals_thread *self)
 	vt_slot_put(&self->slot->tid, tid);
 	vt_slot_put(&self->slot->state, VITALS_THREAD_RUNNING);
 	if (self->heartbeat)
-		vt_heartbeat_belong(self->heartbeat, tid, self->index + 1);
+		vt_heartbeat_belong(self->heartbeat, tid, vt_member_index(self) + 1);
 	return r;
 }
 
@@ -176,8 +176,8 @@ int vitals_thread_fork(vitals_quitter *quitter, const char *name, uint64_t timeo
 	r = options_take(&mine, options);
 	if (r)
 		return r;
-	registry = quitter->registry;
-	if (!vt_registry_current(registry, quitter->epoch))
+	registry = vt_quitter_registry(quitter);
+	if (!vt_quitter_current(quitter))
 		return -ECANCELED;
 	r = vt_self_ready();
 	if (r)
@@ -219,10 +219,10 @@ int vitals_thread_adopt(vitals_quitter *quitter, const char *name, uint64_t time
 		return r;
 	if (mine.attr)
 		return -EINVAL;
-	if (!vt_registry_current(quitter->registry, quitter->epoch))
+	if (!vt_quitter_current(quitter))
 		return -ECANCELED;
 	self = vitals_thread_self();
-	if (self && vt_thread_current(self))
+	if (self && vt_member_current(self))
 		return -EBUSY;
 	r = member_make(quitter, name, timeout_ns, &mine, VT_MEMBER_ADOPTED,
 			VITALS_THREAD_RUNNING, &member);
@@ -238,7 +238,7 @@ int vitals_thread_adopt(vitals_quitter *quitter, const char *name, uint64_t time
 
 void vitals_thread_leave(vitals_thread *self, int status)
 {
-	if (!self || !vt_thread_current(self) ||
+	if (!self || !vt_member_current(self) ||
 	    !(vt_slot_get(&self->slot->flags) & VT_MEMBER_ADOPTED))
 		return;
 	(void)vt_self_set(NULL);

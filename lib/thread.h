@@ -12,14 +12,6 @@
 
 #include "member.h"
 
-/*
- * Does its handle speak for this process, rather than for the parent it was forked from?
- */
-static inline bool vt_thread_current(const vitals_thread *self)
-{
-	return vt_registry_current(self->registry, self->epoch);
-}
-
 /* Can threads know themselves? Return: 0; -EAGAIN without a key. */
 int vt_self_ready(void);
 

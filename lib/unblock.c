@@ -32,8 +32,8 @@ static void cond_kick(vitals_thread *member)
 	 * a member between its look at the word and its wait misses this one, and needs
 	 * the next.
 	 */
-	if (member->cond)
-		(void)pthread_cond_broadcast(member->cond);
+	if (vt_member_seldom(member)->cond)
+		(void)pthread_cond_broadcast(vt_member_seldom(member)->cond);
 	vt_unlock(&member->wait);
 }
 
@@ -46,8 +46,7 @@ void vt_told_deliver(vitals_registry *registry, struct vt_told *told)
 		vitals_quitter *quitter = vt_quitter_at(registry, at - 1);
 
 		vt_futex_wake(vt_futex_low(&vt_quitter_slot(quitter)->word), INT_MAX);
-		/* Acquire pairs with the release of whoever made it. */
-		vt_wakefd_set(atomic_load_explicit(&quitter->fd, memory_order_acquire));
+		vt_wakefd_set(vt_quitter_descriptor(quitter));
 		at = quitter->told_next;
 	}
 	for (at = told->first_member; at;) {
@@ -81,13 +80,13 @@ void vt_told_settle(vitals_registry *registry, struct vt_told *told)
 		told->first_member = member->told_next;
 		if (armed & VT_ARMED_COND) {
 			vt_member_ref(registry, member); /* until it has left */
-			member->kick_next = tree->kick_first;
-			tree->kick_first = member->index + 1;
+			vt_member_seldom(member)->kick_next = tree->kick_first;
+			tree->kick_first = vt_member_index(member) + 1;
 		}
 		if (armed & VT_ARMED_CALL) {
 			vt_member_ref(registry, member); /* until it was called */
-			member->call_next = tree->call_first;
-			tree->call_first = member->index + 1;
+			vt_member_seldom(member)->call_next = tree->call_first;
+			tree->call_first = vt_member_index(member) + 1;
 		}
 		vt_member_unref(registry, member, told);
 	}
@@ -118,17 +117,17 @@ bool vt_unblock_kick(vitals_registry *registry, struct vt_told *told)
 	while (at) {
 		vitals_thread *member = vt_member_at(registry, at - 1);
 
-		at = member->kick_next;
+		at = vt_member_seldom(member)->kick_next;
 		if (!(armed_load(member) & VT_ARMED_COND)) {
 			vt_member_unref(registry, member, told);
 			continue;
 		}
-		member->kick_next = tree->kick_first;
-		tree->kick_first = member->index + 1;
+		vt_member_seldom(member)->kick_next = tree->kick_first;
+		tree->kick_first = vt_member_index(member) + 1;
 		if (!vt_trylock(&member->wait))
 			continue;
-		if (member->cond)
-			(void)pthread_cond_broadcast(member->cond);
+		if (vt_member_seldom(member)->cond)
+			(void)pthread_cond_broadcast(vt_member_seldom(member)->cond);
 		vt_unlock(&member->wait);
 	}
 	return tree->kick_first != 0;
@@ -140,14 +139,14 @@ void vt_unblock_call(vitals_thread *member)
 	void *user;
 
 	vt_lock(&member->wait);
-	unblock = member->unblock;
-	user = member->user;
-	member->unblock = NULL; /* claimed: it is called once */
+	unblock = vt_member_seldom(member)->unblock;
+	user = vt_member_seldom(member)->user;
+	vt_member_seldom(member)->unblock = NULL; /* claimed: it is called once */
 	/* Relaxed: armed is a hint, the claim is under the lock. */
 	atomic_fetch_and_explicit(&member->armed, ~VT_ARMED_CALL, memory_order_relaxed);
 	if (unblock)
-		atomic_store_explicit(&member->calling, (uint32_t)gettid(),
-				      memory_order_relaxed);
+		atomic_store_explicit(&vt_member_seldom(member)->calling,
+				      (uint32_t)gettid(), memory_order_relaxed);
 	vt_unlock(&member->wait);
 	if (!unblock)
 		return;
@@ -155,8 +154,9 @@ void vt_unblock_call(vitals_thread *member)
 	/*
 	 * Release pairs with the acquire in vt_unblock_set(): what it did is seen there.
 	 */
-	atomic_store_explicit(&member->calling, 0, memory_order_release);
-	vt_futex_wake(&member->calling, INT_MAX);
+	atomic_store_explicit(&vt_member_seldom(member)->calling, 0,
+			      memory_order_release);
+	vt_futex_wake(&vt_member_seldom(member)->calling, INT_MAX);
 }
 
 bool vt_unblock_calls(vitals_registry *registry)
@@ -174,7 +174,7 @@ bool vt_unblock_calls(vitals_registry *registry)
 			return any;
 		}
 		member = vt_member_at(registry, tree->call_first - 1);
-		tree->call_first = member->call_next;
+		tree->call_first = vt_member_seldom(member)->call_next;
 		vt_unlock(&registry->lock);
 		vt_unblock_call(member);
 		any = true;
@@ -191,16 +191,21 @@ int vt_unblock_set(vitals_thread *self, void (*unblock)(void *user), void *user)
 	for (;;) {
 		vt_lock(&self->wait);
 		/* Acquire: see vt_unblock_call(). */
-		calling = atomic_load_explicit(&self->calling, memory_order_acquire);
+		calling = atomic_load_explicit(&vt_member_seldom(self)->calling,
+					       memory_order_acquire);
 		if (!calling)
 			break;
 		vt_unlock(&self->wait);
 		if (calling == (uint32_t)gettid())
 			return -EDEADLK;
-		(void)vt_futex_wait(&self->calling, calling, UINT64_MAX);
+		(void)vt_futex_wait(&vt_member_seldom(self)->calling, calling,
+				    UINT64_MAX);
 	}
-	self->unblock = unblock;
-	self->user = user;
+	/* Most never had any: their page stays untouched. */
+	if (unblock || vt_member_seldom(self)->unblock) {
+		vt_member_seldom(self)->unblock = unblock;
+		vt_member_seldom(self)->user = user;
+	}
 	/* Sequentially consistent: see vt_member_told_armed(). */
 	if (unblock)
 		atomic_fetch_or_explicit(&self->armed, VT_ARMED_CALL,

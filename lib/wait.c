@@ -21,8 +21,7 @@
 
 static bool must_leave(const vitals_thread *self)
 {
-	return !self || !vt_registry_current(self->registry, self->epoch) ||
-	       vt_member_told(self);
+	return !self || !vt_member_current(self) || vt_member_told(self);
 }
 
 static void wait_begin(const vitals_thread *self)
@@ -134,8 +133,8 @@ int vitals_thread_poll(vitals_thread *self, struct pollfd *fds, unsigned n, uint
 static int cond_wait_until(vitals_thread *self, pthread_cond_t *cond,
 			   pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
-	bool watched = atomic_load_explicit(&self->registry->run, memory_order_relaxed) ==
-		       VT_RUN_RUNNING;
+	bool watched = atomic_load_explicit(&vt_member_registry(self)->run,
+					    memory_order_relaxed) == VT_RUN_RUNNING;
 	uint64_t until_ns = deadline_ns;
 	struct timespec until;
 	int r;
@@ -157,7 +156,7 @@ static int cond_wait_until(vitals_thread *self, pthread_cond_t *cond,
 static void cond_arm(vitals_thread *self, pthread_cond_t *cond)
 {
 	vt_lock(&self->wait);
-	self->cond = cond;
+	vt_member_seldom(self)->cond = cond;
 	/*
 	 * Sequentially consistent: see vt_member_told_armed(). Release: see armed_load().
 	 */
@@ -202,10 +201,10 @@ int vitals_thread_on_quit(vitals_thread *self, void (*unblock)(void *user), void
 
 	if (!self)
 		return -EINVAL;
-	if (!vt_registry_current(self->registry, self->epoch))
+	if (!vt_member_current(self))
 		return 0;
 	if (unblock)
-		self->registry->tree->caller(self->registry);
+		vt_member_registry(self)->tree->caller(vt_member_registry(self));
 	r = vt_unblock_set(self, unblock, user);
 	if (!r && unblock && vt_member_told_armed(self))
 		vt_unblock_call(self);
