@@ -185,6 +185,15 @@ static int finish_check(vitals_quitter *quitter)
 	return vt_thread_is_inside(quitter) ? -EDEADLK : 0;
 }
 
+/* Whether the last has returned is seen only while quick holds are not all there is. */
+static void finishes_add(vitals_registry *registry, uint32_t n)
+{
+	vt_lock(&registry->lock);
+	registry->tree->n_finishes += n;
+	vt_holds_settle(registry);
+	vt_unlock(&registry->lock);
+}
+
 int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *result,
 			  vitals_snapshot **late)
 {
@@ -203,6 +212,7 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 	if (r)
 		return r;
 	registry = vt_quitter_registry(main_quitter);
+	finishes_add(registry, 1);
 	for (;;) {
 		/*
 		 * Acquire pairs with vt_tree_news(): what comes after this look is seen
@@ -216,6 +226,7 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 			break;
 		finish_wait(registry, registry->main, news, standing.wish_ns);
 	}
+	finishes_add(registry, UINT32_MAX);
 	now_ns = vt_clock_now();
 	if (standing.late)
 		n = vt_report_late(main_quitter, true, now_ns, late);

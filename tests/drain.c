@@ -433,8 +433,7 @@ int main(int argc, char **argv)
 		total += round_.n_answered;
 		good += wrong == NULL;
 	}
-	printf("%llu of %llu rounds were good, %llu requests\n",
-	       (unsigned long long)good, (unsigned long long)rounds,
-	       (unsigned long long)total);
+	printf("%llu of %llu rounds were good, %llu requests\n", (unsigned long long)good,
+	       (unsigned long long)rounds, (unsigned long long)total);
 	return bad || good != rounds;
 }
