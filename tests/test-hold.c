@@ -226,6 +226,17 @@ START_TEST(finish_ends_after_a_hold_that_nobody_has)
 }
 END_TEST
 
+static int holds_and_tells(vitals_thread *self, void *arg)
+{
+	vitals_quitter *drain = arg;
+
+	usleep(20000);
+	worker_check(vitals_quitter_hold(drain, "request") == 0);
+	worker_check(vitals_quitter_release(drain, "request") == 0);
+	worker_check(vitals_quitter_send_quit(vitals_thread_quitter(self), 3, NULL) == 0);
+	return obeys(self, NULL);
+}
+
 /* Half of the time would be over before the next stage begins. */
 START_TEST(a_hold_that_nobody_has_keeps_no_stage)
 {
@@ -240,13 +251,13 @@ START_TEST(a_hold_that_nobody_has_keeps_no_stage)
 	VITALS_INIT(&options);
 	options.stage = VITALS_STAGE_DRAIN;
 	ck_assert_int_eq(vitals_quitter_new(service.main, "drain", &options, &drain), 0);
-	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, obeys, NULL, NULL), 0);
-	hold(drain, "request");
-	release(drain, "request");
-	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 3, NULL), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, holds_and_tells, drain,
+					    NULL),
+			 0);
 	VITALS_INIT(&result);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 3);
 	ck_assert_uint_lt(result.took_ns, VITALS_S(20));
+	worker_checks_passed();
 	vitals_quitter_free(drain);
 }
 END_TEST
