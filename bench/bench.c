@@ -22,7 +22,8 @@ static const char usage[] =
 	"Measures what the library costs, and prints a table.\n"
 	"\n"
 	"  --short        less than a minute, rather than five\n"
-	"  --only TOPIC   beats, scopes, questions, cores, register, scale or watch;\n"
+	"  --only TOPIC   beats, scopes, questions, holds, cores, register, scale or "
+	"watch;\n"
 	"                 may be repeated\n"
 	"  --seed N       of what is random (1)\n"
 	"  --output FILE  the table goes there too\n"
@@ -35,9 +36,9 @@ static const struct topic {
 	void (*bench)(const struct effort *effort);
 } topics[] = {
 	{ "beats", beats_bench },         { "scopes", scopes_bench },
-	{ "questions", questions_bench }, { "cores", cores_bench },
-	{ "register", register_bench },   { "scale", scale_bench },
-	{ "watch", watch_bench },
+	{ "questions", questions_bench }, { "holds", holds_bench },
+	{ "cores", cores_bench },         { "register", register_bench },
+	{ "scale", scale_bench },         { "watch", watch_bench },
 };
 
 enum {

@@ -26,22 +26,24 @@
 #define BYTE_SHIFT(b) (56 - 8 * (b))
 #endif
 
-/* As vt_name_equals(), without a copy: most names are short. */
+/* As vt_name_equals(), but a word at a time: most names have one. */
 static inline bool name_is(const _Atomic uint64_t *words, const char *what)
 {
 	unsigned i, b;
 
-	for (i = 0; i < VT_NAME_WORDS; i++) {
+	for (i = 0; i < VT_NAME_WORDS; i++, what += 8) {
 		/* Relaxed: whoever uses the name finds out whether it was that slot's. */
 		uint64_t word = atomic_load_explicit(&words[i], memory_order_relaxed);
+		uint64_t mine = 0;
 
 #pragma GCC unroll 8
-		for (b = 0; b < 8; b++, what++) {
-			if ((char)(word >> BYTE_SHIFT(b)) != *what)
-				return false;
-			if (!*what)
-				return true;
+		for (b = 0; b < 8; b++) {
+			mine |= (uint64_t)(unsigned char)what[b] << BYTE_SHIFT(b);
+			if (!what[b])
+				return mine == word;
 		}
+		if (mine != word)
+			return false;
 	}
 	return false;
 }

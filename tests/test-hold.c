@@ -299,6 +299,29 @@ START_TEST(an_abandoned_one_is_not_waited_for)
 }
 END_TEST
 
+static void in_a_child(void *arg)
+{
+	child_check(vitals_quitter_hold(arg, "request") == -ECANCELED);
+	child_check(vitals_quitter_release(arg, "request") == 0);
+}
+
+START_TEST(a_forked_child_holds_nothing_of_its_parents)
+{
+	struct vitals_thread_info row;
+
+	VITALS_INIT(&row);
+	ck_assert_int_eq(vitals_start(service.registry), 0);
+	hold(service.main, "request");
+	hold(service.main, "request");
+	child_run(in_a_child, service.main);
+	ck_assert(thread_row(service.registry, "request", &row));
+	ck_assert_uint_eq(row.count, 2);
+	release(service.main, "request");
+	release(service.main, "request");
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, 0, NULL), 0);
+}
+END_TEST
+
 /* Half a dozen hold, one tells, looks and waits: a hold is refused or waited for. */
 #define HOLDERS 6
 #define ROUNDS 60
@@ -385,6 +408,7 @@ int main(void)
 	tcase_add_test(tcase, a_hold_that_nobody_has_keeps_no_stage);
 	tcase_add_test(tcase, weak_threads_are_told_with_the_last_hold);
 	tcase_add_test(tcase, an_abandoned_one_is_not_waited_for);
+	tcase_add_test(tcase, a_forked_child_holds_nothing_of_its_parents);
 	tcase_add_test(tcase, a_hold_is_refused_or_waited_for);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
