@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "main.h"
+#include "missing.h"
 #include "notifier.h"
 #include "options.h"
 #include "report.h"
@@ -21,15 +22,22 @@
 #include <unistd.h>
 
 /*
- * How often those in condition waits are kicked, and threads on their way out looked at.
+ * How often threads on their way out are looked at.
  */
 #define SOON_NS 1000000u
 /* Without a descriptor to be woken by, and when another finish may clear it. */
 #define BLIND_NS 10000000u
 
+/* How long the lock is waited for: whoever holds it may be stuck. */
+#define PATIENCE_NS VITALS_MS(10)
+/* How soon it looks again whether those in condition waits are kicked. */
+#define KICK_NS VITALS_MS(20)
+
 /* Where it stands after a turn. */
 struct standing {
 	uint64_t wish_ns; /* when to look again */
+	bool told_all;    /* the last stage was told */
+	bool blind;       /* without the lock */
 	bool over;        /* all have left, or the time is up */
 	bool late;        /* the time is up and not all have left */
 };
@@ -71,40 +79,82 @@ static void calls_see_to(vitals_registry *registry)
 		(void)vt_unblock_calls(registry);
 }
 
+/*
+ * The lock is not to be had: nothing but the time goes on. Whoever waits in ours is woken by its
+ * stage's word.
+ */
+static void turn_blind(vitals_registry *registry, struct vt_main *main, uint64_t since_ns,
+		       struct standing *standing)
+{
+	uint64_t now_ns = vt_clock_now();
+
+	vt_main_blind_at(registry, main, since_ns, now_ns);
+	standing->blind = true;
+	standing->wish_ns = now_ns + SOON_NS;
+	if (now_ns >= vt_ladder_deadline(registry, &main->ladder))
+		standing->over = standing->late = true;
+}
+
+/* How far the stages are. Return: whether the lock was to be had. */
+static bool turn_tree(vitals_quitter *quitter, struct vt_main *main,
+		      struct standing *standing)
+{
+	vitals_registry *registry = vt_quitter_registry(quitter);
+	uint64_t bits = vt_main_look(main), now_ns = vt_clock_now(), again_ns;
+	uint64_t deadline_ns = vt_ladder_deadline(registry, &main->ladder);
+	struct vt_told told = { 0 };
+	bool all_done, helped;
+
+	if (!vt_lock_until(&registry->lock, now_ns < deadline_ns ? now_ns + PATIENCE_NS
+								 : now_ns + SOON_NS))
+		return false;
+	all_done = registry->tree->departed && vt_main_empty(quitter);
+	standing->wish_ns =
+		vt_main_turn_at(registry, main, bits, all_done, now_ns, &told);
+	again_ns = vt_unblock_again_at(registry, now_ns, &told);
+	standing->told_all = vt_main_phase(main) == VT_PHASE_FLUSH;
+	vt_tree_unlock(registry, &told);
+	helped = vt_unblock_helped(registry);
+	vt_told_deliver(registry, &told, !helped);
+	vt_lock(&registry->lock);
+	vt_told_settle(registry, &told);
+	vt_tree_unlock(registry, &told);
+	if (vt_unblock_kicks_for(registry, now_ns) && again_ns > now_ns + KICK_NS)
+		again_ns = now_ns + KICK_NS;
+	calls_see_to(registry);
+	if (again_ns < standing->wish_ns)
+		standing->wish_ns = again_ns;
+	return true;
+}
+
 static struct standing finish_turn(vitals_quitter *quitter, struct vt_main *main)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct standing standing = { 0 };
-	struct vt_told told = { 0 };
-	uint64_t bits = vt_main_look(main), now_ns = vt_clock_now(), deadline_ns;
-	bool all_done, kicks, told_all;
+	uint64_t now_ns = vt_clock_now(), climb_ns, deadline_ns;
 
+	if (!turn_tree(quitter, main, &standing)) {
+		turn_blind(registry, main, now_ns, &standing);
+		(void)vt_ladder_climb_at(registry, &main->ladder, vt_clock_now());
+		return standing;
+	}
 	vt_reap_gone(quitter, true);
-	vt_lock(&registry->lock);
-	all_done = registry->tree->departed && vt_main_empty(quitter);
-	standing.wish_ns = vt_main_turn_at(registry, main, bits, all_done, now_ns, &told);
-	kicks = vt_unblock_kick(registry, &told);
-	told_all = vt_main_phase(main) == VT_PHASE_FLUSH;
-	deadline_ns = vt_main_phase(main) == VT_PHASE_IDLE ? UINT64_MAX
-							   : main->deadline_ns;
-	vt_tree_unlock(registry, &told);
-	vt_told_deliver(registry, &told);
-	vt_lock(&registry->lock);
-	vt_told_settle(registry, &told);
-	vt_tree_unlock(registry, &told);
-	calls_see_to(registry);
-
-	if (told_all && vt_main_empty(quitter)) {
+	now_ns = vt_clock_now();
+	if (standing.told_all && vt_main_empty(quitter)) {
 		/* Joined as well, or about to be. */
 		standing.over = vt_reap_until(quitter, now_ns) == 0;
-		kicks = true;
+		if (now_ns + SOON_NS < standing.wish_ns)
+			standing.wish_ns = now_ns + SOON_NS;
 	}
-	if (told_all && !standing.over && now_ns >= deadline_ns)
+	deadline_ns = vt_ladder_deadline(registry, &main->ladder);
+	if (standing.told_all && !standing.over && now_ns >= deadline_ns)
 		standing.over = standing.late = true;
+	climb_ns = standing.over ? UINT64_MAX
+				 : vt_ladder_climb_at(registry, &main->ladder, now_ns);
+	if (climb_ns < standing.wish_ns)
+		standing.wish_ns = climb_ns;
 	if (deadline_ns < standing.wish_ns)
 		standing.wish_ns = deadline_ns;
-	if (kicks && now_ns + SOON_NS < standing.wish_ns)
-		standing.wish_ns = now_ns + SOON_NS;
 	return standing;
 }
 
@@ -132,57 +182,64 @@ static void finish_wait(vitals_registry *registry, struct vt_main *main, uint32_
 	(void)ppoll(fds, n, &rest, NULL);
 }
 
-/* Threads no longer waited for, anywhere in the tree. */
-static uint32_t abandoned_count(vitals_registry *registry, const vitals_quitter *quitter)
-{
-	uint32_t at, n = 0;
-
-	vt_lock(&registry->lock);
-	for (at = vt_quitter_index(quitter) + 1; at;
-	     at = vt_quitter_next(registry, quitter, at, true))
-		n += vt_slot_get(
-			&vt_quitter_slot(vt_quitter_at(registry, at - 1))->abandoned);
-	vt_unlock(&registry->lock);
-	return n;
-}
-
+/* By what needs no lock: it may not be to be had. */
 static void result_fill(vitals_quitter *quitter, uint32_t late, uint64_t now_ns,
 			struct vitals_result *result)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
-	const struct vt_main *main = registry->main;
+	/* Relaxed: it stands still by now. */
+	uint64_t asked_ns =
+		atomic_load_explicit(&registry->tree->asked_ns, memory_order_relaxed);
+	struct vitals_cause cause;
 
+	VITALS_INIT(&cause);
+	(void)vitals_quitter_cause(quitter, &cause);
 	memset(result, 0, sizeof(*result));
 	result->size = (uint32_t)sizeof(*result);
 	result->late = late;
-	result->abandoned = abandoned_count(registry, quitter);
-	vt_lock(&registry->lock);
+	result->abandoned =
+		vt_missing_abandoned(&registry->view, vt_quitter_index(quitter));
 	/* What exit makes of it, so that it is never an error. */
-	result->status = late ? 1 : main->why.status & 0xff;
-	result->index = main->why.index;
-	result->kind = main->why.kind;
-	result->signo = main->why.signo;
-	result->took_ns = now_ns > main->begun_ns ? now_ns - main->begun_ns : 0;
-	memcpy(result->text, main->why.text, sizeof(result->text));
-	vt_unlock(&registry->lock);
+	result->status = late ? vt_ladder_late_status(&registry->main->ladder)
+			      : cause.status & 0xff;
+	result->index = cause.index;
+	result->kind = cause.kind;
+	result->signo = cause.signo;
+	result->took_ns = now_ns > asked_ns ? now_ns - asked_ns : 0;
+	memcpy(result->text, cause.text, sizeof(result->text));
 }
 
-static int finish_check(vitals_quitter *quitter)
+/* How it went, into the records of the quitters and for the caller. Return: how many are late. */
+static uint32_t finish_count(vitals_quitter *quitter, const struct standing *standing,
+			     uint64_t now_ns, vitals_snapshot **late)
 {
-	vitals_registry *registry;
-	bool is_main;
+	uint32_t n = 0;
+
+	if (standing->blind)
+		return vt_report_blind(quitter, now_ns, late);
+	if (standing->late)
+		n = vt_report_late(quitter, true, now_ns, late);
+	if (!n)
+		vt_report_done(quitter, now_ns);
+	return n;
+}
+
+/* Without a lock, which may not be to be had. */
+static int finish_check(const vitals_quitter *quitter)
+{
+	const vitals_thread *self = vitals_thread_self();
 
 	if (!quitter)
 		return -EINVAL;
-	registry = vt_quitter_registry(quitter);
 	if (!vt_quitter_current(quitter))
 		return -ECHILD;
-	vt_lock(&registry->lock);
-	is_main = quitter->is_main;
-	vt_unlock(&registry->lock);
-	if (!is_main)
+	if (!vt_quitter_is_main(quitter))
 		return -EINVAL;
-	return vt_thread_is_inside(quitter) ? -EDEADLK : 0;
+	return self && vt_member_current(self) &&
+			       vt_member_registry(self) == vt_quitter_registry(quitter) &&
+			       vt_quitter_akin(self->quitter, quitter)
+		       ? -EDEADLK
+		       : 0;
 }
 
 /* Whether the last has returned is seen only while quick holds are not all there is. */
@@ -228,10 +285,8 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 	}
 	finishes_add(registry, UINT32_MAX);
 	now_ns = vt_clock_now();
-	if (standing.late)
-		n = vt_report_late(main_quitter, true, now_ns, late);
-	if (!n)
-		vt_report_done(main_quitter, now_ns);
+	n = finish_count(main_quitter, &standing, now_ns, late);
+	vt_ladder_over(registry, &registry->main->ladder, n);
 	result_fill(main_quitter, n, now_ns, &mine);
 	if (result)
 		(void)vt_record_store(result, &mine, sizeof(mine));

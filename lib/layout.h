@@ -345,6 +345,9 @@ struct vt_fine {
 #define VT_LIVE_CLOSED 1u
 #define VT_LIVE_ONE 2u
 
+/* enum vitals_stage */
+#define VT_STAGE_MASK 0xffu
+
 struct vt_quitter_slot {
 	_Atomic uint64_t word;
 	_Atomic uint64_t live;
@@ -362,7 +365,7 @@ struct vt_quitter_slot {
 	_Atomic uint32_t shutdown;
 	_Atomic uint32_t threads;   /* members that count, in it itself */
 	_Atomic uint32_t abandoned; /* in it itself */
-	_Atomic uint32_t stage;
+	_Atomic uint32_t stage; /* and, above VT_STAGE_MASK, which main quitter's it is */
 	_Atomic uint64_t name[VT_NAME_WORDS];
 };
 

@@ -4,6 +4,7 @@
 
 #include "cause.h"
 #include "clock.h"
+#include "ladder.h"
 #include "monitor.h"
 #include "notifier.h"
 #include "options.h"
@@ -14,6 +15,9 @@
 
 /* How long the monitor waits for the lock, and how soon it tries again. */
 #define PATIENCE_NS 1000000u
+
+/* The request by signal that leaves from the handler: the first is heard, the second hurries. */
+#define LEAVE_AT 3u
 
 /* The first callback needs somebody to call it, if the monitor is who tells. */
 static void main_caller(vitals_registry *registry)
@@ -28,7 +32,7 @@ static void main_caller(vitals_registry *registry)
 
 /* What is left over of the last main quitter goes. */
 static void main_reset(vitals_registry *registry, struct vt_main *main,
-		       const struct vitals_quitter_options *options, uint64_t timeout_ns)
+		       const struct vitals_quitter_options *options)
 	VT_REQUIRES(registry->lock)
 {
 	struct vt_requests *requests = &main->requests;
@@ -39,24 +43,33 @@ static void main_reset(vitals_registry *registry, struct vt_main *main,
 	atomic_store_explicit(&requests->pending, 0, memory_order_relaxed);
 	atomic_store_explicit(&requests->seen, 0, memory_order_relaxed);
 	atomic_store_explicit(&requests->count, 0, memory_order_relaxed);
-	atomic_store_explicit(&requests->expired, 0, memory_order_relaxed);
+	atomic_store_explicit(&requests->leave_at,
+			      options->leave_at ? options->leave_at : LEAVE_AT,
+			      memory_order_relaxed);
 	atomic_store_explicit(&requests->delayed, options->ready_off_ns != 0,
 			      memory_order_relaxed);
+	atomic_store_explicit(&requests->hurried, 0, memory_order_relaxed);
 	atomic_store_explicit(&main->n_events, 0, memory_order_relaxed);
+	atomic_store_explicit(&main->blind, 0, memory_order_relaxed);
 	atomic_store_explicit(&main->phase, VT_PHASE_IDLE, memory_order_relaxed);
 	/* Release: who has polled for the one before sees that it is another. */
 	atomic_fetch_add_explicit(&main->generation, 1, memory_order_release);
-	main->timeout_ns = timeout_ns;
+	main->hurried_on = false;
 	main->ready_off_ns = options->ready_off_ns;
 	for (i = 0; i < VT_STAGES; i++)
 		atomic_store_explicit(&registry->root->stages[i], 0,
 				      memory_order_release);
 	atomic_fetch_and_explicit(&registry->root->flags, ~VT_ROOT_QUITTING,
 				  memory_order_release);
+	atomic_store_explicit(&registry->tree->asked_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&registry->tree->expired_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&registry->tree->flush_ns, 0, memory_order_relaxed);
+	registry->tree->deadline_ns = UINT64_MAX;
 	registry->tree->departed = 0;
 	registry->tree->watched = 0;
 	registry->tree->begin = vt_main_begin;
 	registry->tree->caller = main_caller;
+	registry->tree->poke = vt_notifier_wake;
 }
 
 static int main_make(vitals_registry *registry, uint64_t timeout_ns,
@@ -79,7 +92,7 @@ static int main_make(vitals_registry *registry, uint64_t timeout_ns,
 	main->cause = vt_cause_reserve(registry);
 	if (!main->cause)
 		return -ENOMEM;
-	main_reset(registry, main, options, timeout_ns);
+	main_reset(registry, main, options);
 	r = vt_quitter_make(registry, NULL, "main", VITALS_STAGE_QUIT, timeout_ns, ret);
 	if (r) {
 		vt_cause_unref(registry, main->cause);
@@ -88,6 +101,7 @@ static int main_make(vitals_registry *registry, uint64_t timeout_ns,
 	(*ret)->is_main = 1;
 	main->quitter = *ret;
 	vt_slot_put(&registry->root->main_quitter, vt_quitter_index(*ret) + 1);
+	vt_ladder_set(&main->ladder, timeout_ns, options);
 	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_HAS_MAIN,
 				 memory_order_release);
 	return 0;
@@ -106,7 +120,9 @@ int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
 	r = vt_options_load(&mine, sizeof(mine), options);
 	if (r)
 		return r;
-	if (!timeout_ns || mine.flags || mine.reserved || mine.stage || mine.timeout_ns)
+	if (!timeout_ns || mine.flags || mine.reserved || mine.stage || mine.timeout_ns ||
+	    mine.at_deadline > VITALS_ABORT_AT_DEADLINE || mine.report_fd < 0 ||
+	    mine.late_status > 255)
 		return -EINVAL;
 	r = vt_registry_get(registry, &registry);
 	if (r)
@@ -134,10 +150,9 @@ static void main_unmake(vitals_registry *registry, vitals_quitter *quitter,
 	 * What was said to all at once, or has begun, is said to everybody: later nobody
 	 * can.
 	 */
-	if (vt_quitter_told(quitter) || vt_main_phase(main) != VT_PHASE_IDLE) {
-		atomic_store_explicit(&main->requests.expired, 1, memory_order_release);
+	vt_ladder_set(&main->ladder, 0, NULL);
+	if (vt_quitter_told(quitter) || vt_main_phase(main) != VT_PHASE_IDLE)
 		(void)vt_main_turn_at(registry, main, 0, false, vt_clock_now(), told);
-	}
 	vt_cause_unref(registry, main->cause);
 	quitter->is_main = 0;
 	main->quitter = NULL;
@@ -145,16 +160,6 @@ static void main_unmake(vitals_registry *registry, vitals_quitter *quitter,
 	vt_slot_put(&registry->root->main_quitter, 0);
 	atomic_fetch_and_explicit(&registry->root->flags, ~VT_ROOT_HAS_MAIN,
 				  memory_order_release);
-}
-
-bool vt_main_is(vitals_quitter *quitter)
-{
-	bool is;
-
-	vt_lock(&vt_quitter_registry(quitter)->lock);
-	is = quitter->is_main;
-	vt_unlock(&vt_quitter_registry(quitter)->lock);
-	return is;
 }
 
 vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
@@ -166,7 +171,7 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
 	if (!quitter || !vt_quitter_current(quitter))
 		return NULL;
 	registry = vt_quitter_registry(quitter);
-	main = vt_main_is(quitter);
+	main = vt_quitter_is_main(quitter);
 	if (main) {
 		vt_signals_remove(&registry->main->requests);
 		/* Nobody can put dead ones away any more. */
@@ -185,46 +190,78 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
 	return NULL;
 }
 
-/* In the monitor's thread, which never waits for a lock that a stuck thread may hold. */
-static uint64_t work_turn(vitals_registry *registry, uint64_t now_ns)
+/*
+ * The lock is not to be had: what the descriptors say is not lost, and what the time says is done
+ * without. Nobody makes another main quitter meanwhile.
+ */
+static void turn_locked_out(vitals_registry *registry, struct vt_main *main,
+			    uint32_t generation, uint64_t bits, uint64_t now_ns)
 {
-	struct vt_main *main = registry->main;
-	struct vt_told *told;
-	uint32_t generation;
-	uint64_t bits, wish_ns;
-	bool kicks, calls, callers;
+	if (!main->locked_out_ns)
+		main->locked_out_ns = now_ns;
+	if (bits &&
+	    generation == atomic_load_explicit(&main->generation, memory_order_acquire)) {
+		atomic_fetch_or_explicit(&main->requests.pending, bits,
+					 memory_order_release);
+		vt_tree_ask(registry->tree, now_ns);
+	}
+	vt_main_blind_at(registry, main, main->locked_out_ns, now_ns);
+}
 
-	if (!main)
-		return UINT64_MAX;
-	told = &main->unsettled;
-	generation = atomic_load_explicit(&main->generation, memory_order_acquire);
-	bits = vt_main_look(main);
+/* Return: whether all that @told remembers was seen to; if not, the next turn is soon. */
+static bool told_try(vitals_registry *registry, struct vt_told *told, bool *waits)
+{
+	if (!told->first_quitter && !told->first_member && !told->n_words)
+		return true;
+	vt_told_deliver(registry, told, false);
 	if (!vt_lock_until(&registry->lock, vt_clock_now() + PATIENCE_NS))
+		return false;
+	vt_told_settle(registry, told);
+	*waits = vt_unblock_waits(registry);
+	vt_tree_unlock(registry, told);
+	return true;
+}
+
+/* In the monitor's thread, which never waits for a lock that a stuck thread may hold. */
+static uint64_t turn_tree(vitals_registry *registry, struct vt_main *main,
+			  uint64_t now_ns)
+{
+	struct vt_told *told = &main->unsettled;
+	uint32_t generation =
+		atomic_load_explicit(&main->generation, memory_order_acquire);
+	uint64_t bits = vt_main_look(main), wish_ns, again_ns;
+	bool waits;
+
+	if (!vt_lock_until(&registry->lock, vt_clock_now() + PATIENCE_NS)) {
+		turn_locked_out(registry, main, generation, bits, now_ns);
 		return now_ns + PATIENCE_NS;
+	}
+	main->locked_out_ns = 0;
 	if (generation != atomic_load_explicit(&main->generation, memory_order_relaxed))
 		bits = 0; /* of another main quitter's descriptors */
 	vt_told_settle(registry, told);
 	wish_ns = vt_main_turn_at(registry, main, bits, false, now_ns, told);
-	kicks = vt_unblock_kick(registry, told);
-	calls = registry->tree->call_first ||
-		atomic_load_explicit(&registry->tree->n_over, memory_order_relaxed);
-	callers = registry->notifier;
+	again_ns = vt_unblock_again_at(registry, now_ns, told);
+	waits = vt_unblock_waits(registry);
 	vt_tree_unlock(registry, told);
-	if (told->first_quitter || told->first_member || told->n_words) {
-		vt_told_deliver(registry, told);
-		kicks = true; /* if not settled here, in the next turn, which is soon */
-		if (vt_lock_until(&registry->lock, vt_clock_now() + PATIENCE_NS)) {
-			vt_told_settle(registry, told);
-			calls |= registry->tree->call_first != 0;
-			vt_tree_unlock(registry, told);
-		}
-	}
+	if (!told_try(registry, told, &waits))
+		again_ns = now_ns + PATIENCE_NS;
 	/* Calling out, and joining, is not for the monitor. */
-	if (calls && callers)
+	if (waits)
 		vt_notifier_wake(registry);
-	if (kicks && wish_ns > now_ns + PATIENCE_NS)
-		wish_ns = now_ns + PATIENCE_NS;
-	return wish_ns;
+	return wish_ns < again_ns ? wish_ns : again_ns;
+}
+
+static uint64_t work_turn(vitals_registry *registry, uint64_t now_ns)
+{
+	struct vt_main *main = registry->main;
+	uint64_t wish_ns, climb_ns;
+
+	if (!main)
+		return UINT64_MAX;
+	wish_ns = turn_tree(registry, main, now_ns);
+	climb_ns = vt_ladder_climb_at(registry, &main->ladder, now_ns);
+	return wish_ns < climb_ns ? wish_ns : climb_ns;
 }
 
 static unsigned work_fds(vitals_registry *registry, struct pollfd *fds, unsigned room)

@@ -12,6 +12,7 @@
 #ifndef VT_MAIN_H
 #define VT_MAIN_H
 
+#include "ladder.h"
 #include "signals.h"
 
 #include <poll.h>
@@ -34,21 +35,23 @@ struct vt_event {
 struct vt_main {
 	struct vt_requests requests;
 	struct vt_event events[VT_EVENTS];
+	struct vt_ladder ladder;
 	_Atomic uint32_t n_events;
+	_Atomic uint32_t blind; /* a bit for each stage that was told without the lock */
 	_Atomic uint32_t generation; /* changes with every main quitter */
 	_Atomic uint32_t phase; /* enum vt_phase; written under the registry's lock */
 	/* guarded by the registry's lock */
 	vitals_quitter *quitter; /* NULL: none */
-	uint64_t timeout_ns;
 	uint64_t ready_off_ns;
 	uint64_t begun_ns;
 	uint64_t drain_until_ns;
-	uint64_t deadline_ns;
-	uint32_t cause; /* index + 1, reserved when main was made */
-	uint32_t reserved;
+	uint32_t cause;  /* index + 1, reserved when main was made */
+	bool hurried_on; /* those who wait know that there is no more time */
 	struct vitals_cause why;
 
 	struct vt_told unsettled; /* the monitor's: what it could not let go of in time */
+	uint64_t
+		locked_out_ns; /* the monitor's: since when it cannot get the lock; 0: it can */
 };
 
 static inline enum vt_phase vt_main_phase(const struct vt_main *main)
@@ -63,15 +66,19 @@ extern const struct vt_monitor_work vt_main_work;
 /* How a request by call begins: vt_tree.begin. */
 int vt_main_begin(vitals_registry *registry, const struct vitals_cause *cause);
 
-/* Is it the main quitter of its registry? */
-bool vt_main_is(vitals_quitter *quitter);
-
 /* The descriptors to poll; @ret_events says which event each is. Return: how many. */
 unsigned vt_main_fds(struct vt_main *main, struct pollfd *fds, uint8_t *ret_events,
 		     unsigned room);
 
 /* Looks at all descriptors now. Return: those that have something. */
 uint64_t vt_main_look(struct vt_main *main);
+
+/*
+ * What a turn has to do while the registry's lock is not to be had, for it was not since
+ * @since_ns: the stages by their time alone.
+ */
+void vt_main_blind_at(vitals_registry *registry, struct vt_main *main, uint64_t since_ns,
+		      uint64_t now_ns);
 
 /*
  * One turn at @now_ns with the events in @bits, and those of signals; @all_done: nobody

@@ -13,12 +13,15 @@
 #include "quitter.h"
 
 /* Bits of a member, guarded by the registry's lock. */
-#define VT_MEMBER_COUNTED 1u /* its quitter waits for it */
-#define VT_MEMBER_NAMED 2u   /* has a number of its own, not its heartbeat's */
-#define VT_MEMBER_TOLD 4u    /* some request has seen to what it waits in */
-#define VT_MEMBER_CLAIMED 8u /* somebody is trying to join it */
-#define VT_MEMBER_JOINED 16u /* the thread is really gone */
-#define VT_MEMBER_DEAD 32u   /* it did not end well: listed until it is put away */
+#define VT_MEMBER_COUNTED 1u   /* its quitter waits for it */
+#define VT_MEMBER_NAMED 2u     /* has a number of its own, not its heartbeat's */
+#define VT_MEMBER_TOLD 4u      /* some request has seen to what it waits in */
+#define VT_MEMBER_CLAIMED 8u   /* somebody is trying to join it */
+#define VT_MEMBER_JOINED 16u   /* the thread is really gone */
+#define VT_MEMBER_DEAD 32u     /* it did not end well: listed until it is put away */
+#define VT_MEMBER_CALL 64u     /* pinned for a call of its callback, or being called */
+#define VT_MEMBER_AGAIN 128u   /* it was called: the next is the last */
+#define VT_MEMBER_WAITING 256u /* until half its time is gone */
 
 /* What a member waits in that a word alone does not end. */
 #define VT_ARMED_COND 1u
@@ -52,8 +55,11 @@ struct vt_member_seldom {
 	void *user;
 	_Atomic uint32_t calling; /* the tid that runs unblock, 0: nobody; waited on */
 	/* guarded by the registry's lock */
-	uint32_t kick_next; /* index + 1 */
+	uint32_t kick_next; /* these: index + 1 */
 	uint32_t call_next;
+	uint32_t call_prev;
+	uint64_t again_ns; /* when half its time is gone */
+	uint32_t calls;    /* so far; guarded by wait */
 	uint32_t reserved;
 };
 

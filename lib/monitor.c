@@ -302,6 +302,7 @@ static void turn_locked(vitals_registry *registry, struct turn *turn, uint64_t n
 	*ret_next_ns = more ? now_ns : now_ns + monitor->tick.tick_ns;
 	if (wish_ns < *ret_next_ns)
 		*ret_next_ns = wish_ns;
+	monitor->wish_ns = wish_ns;
 	monitor->busy_ns = turn->busy_ns;
 }
 
@@ -332,6 +333,10 @@ int vt_monitor_turn_now(vitals_registry *registry, uint64_t *ret_next_ns)
 	turn.clock_ns = vt_clock_now();
 	/* Half a tick, so that the next comes in time. */
 	turn.until_ns = turn.clock_ns + turn.monitor->tick.tick_ns / 2;
+	/* And so that what main has asked for does, too. */
+	if (turn.monitor->wish_ns > turn.clock_ns &&
+	    turn.monitor->wish_ns < turn.until_ns)
+		turn.until_ns = turn.monitor->wish_ns;
 	turn_locked(registry, &turn, turn.clock_ns, ret_next_ns);
 	vt_unlock(&registry->judge);
 	return 0;

@@ -34,6 +34,7 @@ struct vt_monitor {
 	unsigned late_turns; /* guarded by judge: pauses in a row */
 	uint64_t
 		busy_ns; /* guarded by judge: what the turn before took of the time since */
+	uint64_t wish_ns;      /* guarded by judge: when main wanted the next turn */
 	struct vt_looks looks; /* guarded by judge */
 	struct vt_sweep sweep; /* guarded by judge */
 	pthread_t thread;      /* guarded by monitor_control */

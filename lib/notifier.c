@@ -100,6 +100,7 @@ static void *notifier_run(void *arg)
 	for (;;) {
 		/* Acquire: what comes after this look, a stop too, changes the word. */
 		uint32_t seen = atomic_load_explicit(word, memory_order_acquire);
+		uint64_t again_ns;
 		bool busy;
 
 		/* Acquire pairs with the store that stops. */
@@ -107,9 +108,9 @@ static void *notifier_run(void *arg)
 					  memory_order_acquire))
 			break;
 		busy = tell_one(registry);
-		busy |= vt_thread_callbacks_run(registry);
+		again_ns = vt_thread_callbacks_run(registry);
 		if (!busy)
-			(void)vt_futex_wait(word, seen, UINT64_MAX);
+			(void)vt_futex_wait(word, seen, again_ns);
 	}
 	return NULL;
 }

@@ -86,6 +86,7 @@ static void over_do(vitals_thread *self, bool returned, int status)
 	if (self->heartbeat && dead && !vt_member_abandoned(self))
 		self->bits |= VT_MEMBER_DEAD;
 	registry->tree->departed++;
+	vt_unblock_forget(registry, self, &told);
 	vt_member_uncount(registry, self, vt_clock_now(), &told);
 	if (adopted)
 		heartbeat = over_adopted(registry, self, &told);

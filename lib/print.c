@@ -123,12 +123,8 @@ static const char *state_word(uint32_t state)
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "unknown";
 }
 
-/* "late: main/pool/worker-2 (thread 7, tid 1234, running in fsync, told 10.0s ago)" */
-static void thread_line(const struct vitals_thread_info *info, struct vt_text *line)
+void vt_print_thread(const struct vitals_thread_info *info, struct vt_text *line)
 {
-	vt_text_add(line, info->late        ? "late: "
-			  : info->abandoned ? "abandoned: "
-					    : "thread ");
 	vt_text_add(line, info->path);
 	vt_text_add(line, " (");
 	if (info->state != VITALS_THREAD_HOLD) {
@@ -159,7 +155,7 @@ static void thread_line(const struct vitals_thread_info *info, struct vt_text *l
 	vt_text_add(line, ")");
 }
 
-int vt_print_threads(vitals_snapshot *snapshot, int fd, const char *prefix)
+static int print_threads(vitals_snapshot *snapshot, int fd)
 {
 	struct vitals_thread_info info;
 	char buffer[LINE_BYTES];
@@ -170,8 +166,10 @@ int vt_print_threads(vitals_snapshot *snapshot, int fd, const char *prefix)
 	VITALS_INIT(&info);
 	for (i = 0; vitals_snapshot_thread(snapshot, i, &info) == 0; i++) {
 		vt_text_init(&line, buffer, sizeof(buffer));
-		vt_text_add(&line, prefix);
-		thread_line(&info, &line);
+		vt_text_add(&line, info.late        ? "late: "
+				   : info.abandoned ? "abandoned: "
+						    : "thread ");
+		vt_print_thread(&info, &line);
 		line_end(&line);
 		r = line_write(fd, &line);
 		if (r < 0)
@@ -187,11 +185,11 @@ int vitals_snapshot_print(vitals_snapshot *snapshot, int fd)
 	if (!snapshot)
 		return -EINVAL;
 	if (vt_snapshot_is_late(snapshot))
-		return vt_print_threads(snapshot, fd, "");
+		return print_threads(snapshot, fd);
 	r = print_heartbeats(snapshot, fd);
 	if (r == 0)
 		r = print_quitters(snapshot, fd);
 	if (r == 0)
-		r = vt_print_threads(snapshot, fd, "");
+		r = print_threads(snapshot, fd);
 	return r;
 }

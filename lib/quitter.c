@@ -72,9 +72,20 @@ int vt_tree_get(vitals_registry *registry)
 		return -ENOMEM;
 	/* Relaxed: nobody else has it yet. */
 	atomic_store_explicit(&tree->wake_fd, -1, memory_order_relaxed);
+	tree->deadline_ns = UINT64_MAX;
 	registry->tree = tree;
 	vt_registry_hook(registry, &tree_hooks);
 	return 0;
+}
+
+void vt_tree_ask(struct vt_tree *tree, uint64_t now_ns)
+{
+	uint64_t never = 0;
+
+	/* Release: with the time it counts from, what has asked. */
+	(void)atomic_compare_exchange_strong_explicit(&tree->asked_ns, &never, now_ns,
+						      memory_order_release,
+						      memory_order_relaxed);
 }
 
 void vt_tree_news(struct vt_tree *tree)
@@ -233,14 +244,19 @@ static void record_clear(vitals_quitter *quitter, vitals_registry *registry,
 	quitter->refs = 1;
 }
 
-static bool is_drain(const vitals_registry *registry, const vitals_quitter *quitter)
-	VT_REQUIRES(registry->lock)
+/* Main's own children of some stages are counted. */
+static void staged_add(vitals_registry *registry, const vitals_quitter *quitter,
+		       uint32_t n) VT_REQUIRES(registry->lock)
 {
 	const struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
-	uint32_t parent = vt_slot_get(&slot->parent);
+	uint32_t parent = vt_slot_get(&slot->parent), stage = vt_quitter_stage(slot);
 
-	return vt_slot_get(&slot->stage) == VITALS_STAGE_DRAIN && parent &&
-	       !vt_slot_get(&slot_at(registry, parent)->parent);
+	if (!parent || vt_slot_get(&slot_at(registry, parent)->parent))
+		return;
+	if (stage == VITALS_STAGE_DRAIN)
+		vt_slot_add(&registry->tree->drains, n);
+	if (stage == VITALS_STAGE_FLUSH)
+		vt_slot_add(&registry->tree->flushes, n);
 }
 
 /* Its own time, if it has one, and its number among its like. Return: the number; 0 without memory. */
@@ -260,6 +276,16 @@ static uint32_t node_dress(vitals_registry *registry, vitals_quitter *quitter,
 							  vt_quitter_index(quitter) });
 }
 
+/* What all of one main quitter's tree have in common. */
+static uint32_t kin_of(vitals_registry *registry, const vitals_quitter *parent)
+	VT_REQUIRES(registry->lock)
+{
+	if (parent)
+		return vt_slot_get(&vt_quitter_slot(parent)->stage) & ~VT_STAGE_MASK;
+	registry->tree->mains += VT_STAGE_MASK + 1;
+	return registry->tree->mains;
+}
+
 int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const char *name,
 		    uint32_t stage, uint64_t timeout_ns, vitals_quitter **ret)
 {
@@ -274,7 +300,7 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
 	slot = slot_at(registry, index + 1);
 	quitter = vt_quitter_at(registry, index);
 	vt_slot_take(&slot->gen);
-	slot_clear(slot, vt_registry_id(registry), stage);
+	slot_clear(slot, vt_registry_id(registry), stage | kin_of(registry, parent));
 	record_clear(quitter, registry, index, slot, stage);
 	vt_name_store(slot->name, name);
 	node_link(registry, quitter, parent);
@@ -290,8 +316,7 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
 	vt_slot_put(&slot->number, number);
 	(void)vt_registry_ref(registry);
 	vt_slot_add(&registry->root->totals.quitters, 1);
-	if (is_drain(registry, quitter))
-		vt_slot_add(&registry->tree->drains, 1);
+	staged_add(registry, quitter, 1);
 	vt_slot_open(&slot->gen);
 	*ret = quitter;
 	return 0;
@@ -302,8 +327,7 @@ static void node_free(vitals_registry *registry, vitals_quitter *quitter,
 {
 	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
 
-	if (is_drain(registry, quitter))
-		vt_slot_add(&registry->tree->drains, UINT32_MAX);
+	staged_add(registry, quitter, UINT32_MAX);
 	vt_names_give(registry,
 		      (struct vt_named){ VT_POOL_QUITTER, vt_quitter_index(quitter) });
 	node_unlink(registry, quitter);
@@ -327,6 +351,50 @@ void vt_quitter_unref(vitals_registry *registry, vitals_quitter *quitter,
 			return;
 		quitter = vt_quitter_at(registry, parent - 1);
 	}
+}
+
+static uint64_t own_timeout(vitals_registry *registry, vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
+{
+	const struct vt_shutdown_slot *own =
+		vt_quitter_shutdown(registry, quitter, false);
+
+	/* Relaxed: it stands still. */
+	return own ? atomic_load_explicit(&own->timeout_ns, memory_order_relaxed) : 0;
+}
+
+static vitals_quitter *parent_of(vitals_registry *registry, const vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock)
+{
+	uint32_t parent = vt_slot_get(&vt_quitter_slot(quitter)->parent);
+
+	return parent ? vt_quitter_at(registry, parent - 1) : NULL;
+}
+
+uint64_t vt_quitter_deadline(vitals_registry *registry, vitals_quitter *quitter)
+{
+	uint64_t deadline_ns = registry->tree->deadline_ns, own_ns, told_ns;
+
+	for (; quitter; quitter = parent_of(registry, quitter)) {
+		own_ns = own_timeout(registry, quitter);
+		/* Relaxed: written under the lock that is held. */
+		told_ns = atomic_load_explicit(&vt_quitter_slot(quitter)->told_ns,
+					       memory_order_relaxed);
+		if (!own_ns || !told_ns || quitter->is_main)
+			continue;
+		own_ns += told_ns;
+		deadline_ns = own_ns < deadline_ns ? own_ns : deadline_ns;
+	}
+	return deadline_ns;
+}
+
+uint64_t vt_quitter_timeout(vitals_registry *registry, vitals_quitter *quitter)
+{
+	uint64_t timeout_ns = 0;
+
+	for (; quitter && !timeout_ns; quitter = parent_of(registry, quitter))
+		timeout_ns = own_timeout(registry, quitter);
+	return timeout_ns;
 }
 
 bool vt_quitter_inside(const vitals_registry *registry, const vitals_quitter *quitter,

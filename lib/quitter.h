@@ -52,9 +52,13 @@ struct vt_tree {
 	_Atomic uint32_t news; /* changes when finish should look again */
 	_Atomic uint32_t
 		joins; /* changes when a thread was joined, or a claim given up */
-	_Atomic uint32_t drains; /* living children of main that drain */
-	_Atomic int wake_fd;     /* what finish polls; -1: none */
-	_Atomic uint32_t n_over; /* threads that have ended and are not joined yet */
+	_Atomic uint64_t asked_ns;   /* when main was first asked to quit; 0: not yet */
+	_Atomic uint64_t expired_ns; /* when there was to be no more time; 0: there is */
+	_Atomic uint64_t flush_ns;   /* when those who flush were told; 0: not yet */
+	_Atomic uint32_t drains;     /* living children of main that drain */
+	_Atomic uint32_t flushes;    /* and that flush */
+	_Atomic int wake_fd;         /* what finish polls; -1: none */
+	_Atomic uint32_t n_over;     /* threads that have ended and are not joined yet */
 	/* guarded by the registry's lock */
 	uint32_t watched; /* somebody wants to know of every departure */
 	uint32_t n_quick; /* holds that count by themselves: see hold.c */
@@ -62,16 +66,22 @@ struct vt_tree {
 	uint32_t n_finishes;
 	/* index + 1: ended and not joined; and dead ones, until they are put away */
 	uint32_t over_first;
-	uint32_t kick_first;  /* index + 1: told, but still in a condition wait */
-	uint32_t call_first;  /* index + 1: told, callback not run yet */
+	uint32_t kick_first; /* index + 1: told, but still in a condition wait */
+	uint32_t call_first; /* index + 1: told, callback to be run */
+	uint32_t
+		again_first; /* index + 1: it was, and is to be once more if it does not help */
+	uint32_t mains;       /* so many there were, times VT_STAGE_MASK + 1 */
 	uint32_t n_shutdowns; /* quitters that a wait has left its mark on */
+	uint64_t deadline_ns; /* of main's shutdown; UINT64_MAX: it has not begun */
 	/* Members that have ended since main was made, or since one was abandoned. */
 	uint32_t departed;
 	/* How a request to main begins; set by main, called with no lock held. */
 	int (*begin)(vitals_registry *registry, const struct vitals_cause *cause);
 	/* Starts what calls callbacks, the first time; the same. */
 	void (*caller)(vitals_registry *registry);
-	_Atomic uint32_t called; /* it was started */
+	void (*poke)(vitals_registry *registry); /* and wakes it */
+	_Atomic uint32_t called;                 /* it was started */
+	_Atomic uint64_t kicked_ns; /* when those in condition waits were kicked last */
 };
 
 /* How many words are remembered to be woken after the lock is released. */
@@ -152,6 +162,27 @@ static inline int vt_quitter_descriptor(const vitals_quitter *quitter)
 	       1;
 }
 
+static inline uint32_t vt_quitter_stage(const struct vt_quitter_slot *slot)
+{
+	return vt_slot_get(&slot->stage) & VT_STAGE_MASK;
+}
+
+/* Is it the root that stands for the registry now? */
+static inline bool vt_quitter_is_main(const vitals_quitter *quitter)
+{
+	return vt_slot_get(&vt_quitter_registry(quitter)->root->main_quitter) ==
+	       vt_quitter_index(quitter) + 1;
+}
+
+/* Of one tree? */
+static inline bool vt_quitter_akin(const vitals_quitter *quitter,
+				   const vitals_quitter *other)
+{
+	return !((vt_slot_get(&vt_quitter_slot(quitter)->stage) ^
+		  vt_slot_get(&vt_quitter_slot(other)->stage)) &
+		 ~VT_STAGE_MASK);
+}
+
 static inline vitals_quitter *vt_quitter_at(const vitals_registry *registry,
 					    uint32_t index)
 {
@@ -189,6 +220,14 @@ static inline void vt_quitter_ref(vitals_registry *registry, vitals_quitter *qui
 /* One holder less; the last one unlinks it, and what it alone kept above it. */
 void vt_quitter_unref(vitals_registry *registry, vitals_quitter *quitter,
 		      struct vt_told *told) VT_REQUIRES(registry->lock);
+
+/* When its time to leave is up: its own, or that of one around it; UINT64_MAX: it was not told. */
+uint64_t vt_quitter_deadline(vitals_registry *registry, vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock);
+
+/* Its own time to leave, or the nearest around it that is one. */
+uint64_t vt_quitter_timeout(vitals_registry *registry, vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock);
 
 /* Is @quitter @ancestor, or below it? */
 bool vt_quitter_inside(const vitals_registry *registry, const vitals_quitter *quitter,
@@ -235,6 +274,9 @@ void vt_told_word(struct vt_told *told, _Atomic uint32_t *word);
 
 /* Wakes what is remembered. */
 void vt_told_wake(struct vt_told *told);
+
+/* Main is asked to quit, unless it was before. Async-signal-safe. */
+void vt_tree_ask(struct vt_tree *tree, uint64_t now_ns);
 
 /* There is something for finish to look at. Async-signal-safe. */
 void vt_tree_news(struct vt_tree *tree);

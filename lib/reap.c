@@ -20,6 +20,9 @@
 #define TRY_FIRST_NS 20000u
 #define TRY_LAST_NS 1000000u
 
+/* Between two kicks of those in condition waits. */
+#define KICK_NS 1000000u
+
 static void over_unlink(vitals_registry *registry, const vitals_thread *member)
 	VT_REQUIRES(registry->lock)
 {
@@ -303,15 +306,17 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 	return 0;
 }
 
-bool vt_thread_callbacks_run(vitals_registry *registry)
+uint64_t vt_thread_callbacks_run(vitals_registry *registry)
 {
-	bool any;
+	bool kicks;
 
 	if (!registry->tree)
-		return false;
-	any = vt_unblock_calls(registry);
+		return UINT64_MAX;
+	/* Those first that cannot keep it for long. */
+	kicks = vt_unblock_kicks(registry);
+	(void)vt_unblock_calls(registry);
 	vt_reap(registry);
-	return any;
+	return kicks ? vt_clock_now() + KICK_NS : UINT64_MAX;
 }
 
 /* The heartbeat of an abandoned one is closed, its name is free. */

@@ -80,7 +80,7 @@ struct vt_wheel_link {
 /* And of what few need: pages not written to take no memory. */
 #define VT_SELDOM_HEARTBEAT 24u
 #define VT_SELDOM_QUITTER 24u
-#define VT_SELDOM_MEMBER 40u
+#define VT_SELDOM_MEMBER 56u
 
 /* From one record of a pool to the next. */
 #define VT_RECORD_STRIDE(record) ((record) + sizeof(struct vt_link))

@@ -4,15 +4,17 @@
 
 #include "clock.h"
 #include "histogram.h"
+#include "missing.h"
 #include "snapshot.h"
+#include "task.h"
 #include "tell.h"
 #include "thread.h"
 #include "unblock.h"
 
 #include <errno.h>
 
-/* How often those in condition waits are kicked by whoever waits for them. */
-#define KICK_NS 1000000u
+/* How often whoever waits looks whether those in condition waits are kicked. */
+#define KICK_NS 20000000u
 
 /* A member as it was under the lock. */
 struct late {
@@ -41,14 +43,18 @@ static void pass_add(struct pass *pass, vitals_thread *member)
 	pass->n++;
 }
 
-/* Ended, still running its thread-exit destructors, and waited for. */
+/*
+ * Ended, still running its thread-exit destructors, and waited for. One that is gone is not late
+ * because nobody has joined it: that may take the lock of the allocator, which the late may hold.
+ */
 static bool on_its_way_out(const vitals_thread *member)
 {
 	uint32_t flags = vt_slot_get(&member->slot->flags);
 
 	return vt_slot_get(&member->slot->state) == VITALS_THREAD_RETURNED &&
 	       !(member->bits & VT_MEMBER_JOINED) &&
-	       !(flags & (VT_MEMBER_ABANDONED | VITALS_THREAD_WEAK));
+	       !(flags & (VT_MEMBER_ABANDONED | VITALS_THREAD_WEAK)) &&
+	       vt_task_exists(vt_slot_get(&member->slot->tid));
 }
 
 /* Those in @quitter itself. Return: how many. */
@@ -186,7 +192,6 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 	uint32_t i, n;
 
 	vt_reap_gone(quitter, false);
-	vt_reap(vt_quitter_registry(quitter));
 	late_collect(quitter, &pass, counts, now_ns);
 	n = pass.n < pass.room ? pass.n : pass.room;
 	if (late && pass.lates &&
@@ -196,7 +201,32 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 						   pass.lates[i].gen);
 	if (pass.lates)
 		vt_pages_free(pass.lates, pass.room * sizeof(*pass.lates));
+	/* Joining may take the allocator's lock, which one that is late may hold. */
+	if (!pass.n)
+		vt_reap(vt_quitter_registry(quitter));
 	return pass.n;
+}
+
+uint32_t vt_report_blind(vitals_quitter *quitter, uint64_t now_ns, vitals_snapshot **late)
+{
+	vitals_registry *registry = vt_quitter_registry(quitter);
+	const struct vt_view *view = &registry->view;
+	uint32_t root = vt_quitter_index(quitter), at = 0;
+	uint32_t n = vt_missing_count(view, root);
+	int64_t found;
+
+	if (!n || !late || vt_snapshot_late_new(registry, n, now_ns, late))
+		return n;
+	while ((found = vt_missing_next(view, root, &at)) >= 0) {
+		const struct vt_member_slot *slot =
+			vt_view_slot(view, VT_KIND_MEMBER, (uint32_t)found);
+
+		/* Acquire: all of this use of the slot. */
+		(void)vt_snapshot_late_add(*late, (uint32_t)found,
+					   atomic_load_explicit(&slot->gen,
+								memory_order_acquire));
+	}
+	return n;
 }
 
 void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
@@ -214,29 +244,37 @@ void vt_report_done(vitals_quitter *quitter, uint64_t now_ns)
 	vt_unlock(&registry->lock);
 }
 
-/* Sleeps until somebody inside leaves; kicks those in condition waits meanwhile. */
-static void wait_once(vitals_quitter *quitter, uint64_t live, uint64_t deadline_ns)
+/*
+ * Sleeps until somebody inside leaves, or there is another time to leave by: one that was not over
+ * when the wait began. Return: when the time is up.
+ */
+static uint64_t wait_once(vitals_quitter *quitter, uint64_t live, uint64_t began_ns,
+			  uint64_t deadline_ns)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
-	uint64_t kick_ns = vt_clock_now() + KICK_NS;
-	struct vt_told told = { 0 };
-	bool kicks;
+	uint64_t now_ns = vt_clock_now(), kick_ns = now_ns + KICK_NS, own_ns;
+	bool kicks = vt_unblock_kicks_for(registry, now_ns);
 
-	vt_lock(&registry->lock);
-	kicks = vt_unblock_kick(registry, &told);
-	vt_tree_unlock(registry, &told);
 	/*
 	 * Sequentially consistent: counted before the kernel looks at live, as live_set()
 	 * stores live before it looks at this.
 	 */
 	atomic_fetch_add_explicit(&quitter->waiters, 1, memory_order_seq_cst);
+	vt_lock(&registry->lock);
+	own_ns = vt_quitter_deadline(registry, quitter);
+	vt_unlock(&registry->lock);
+	if (own_ns > began_ns && own_ns < deadline_ns)
+		deadline_ns = own_ns;
 	(void)vt_futex_wait(vt_futex_low(&vt_quitter_slot(quitter)->live), (uint32_t)live,
 			    kicks && kick_ns < deadline_ns ? kick_ns : deadline_ns);
 	atomic_fetch_sub_explicit(&quitter->waiters, 1, memory_order_relaxed);
+	return deadline_ns;
 }
 
 int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 {
+	uint64_t began_ns = vt_clock_now();
+
 	vt_reap_gone(quitter, true);
 	for (;;) {
 		uint64_t live = vt_quitter_live(quitter);
@@ -245,7 +283,7 @@ int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 			return vt_reap_until(quitter, deadline_ns);
 		if (vt_clock_now() >= deadline_ns)
 			return -ETIMEDOUT;
-		wait_once(quitter, live, deadline_ns);
+		deadline_ns = wait_once(quitter, live, began_ns, deadline_ns);
 	}
 }
 

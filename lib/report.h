@@ -27,6 +27,10 @@ int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns);
 uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 			vitals_snapshot **late);
 
+/* The same from the region alone, and nothing is noted: the lock is not to be had. */
+uint32_t vt_report_blind(vitals_quitter *quitter, uint64_t now_ns,
+			 vitals_snapshot **late);
+
 /* Notes in the quitters that a wait found nobody late. */
 void vt_report_done(vitals_quitter *quitter, uint64_t now_ns);
 

@@ -147,7 +147,7 @@ static void quitter_copy(const struct vt_view *view, const struct vt_quitter_slo
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
 	info->id = LOAD(slot, id);
-	info->stage = LOAD(slot, stage);
+	info->stage = LOAD(slot, stage) & VT_STAGE_MASK;
 	/* Who may write to the region may write anything; callers may index by it. */
 	if (info->stage >= VT_STAGES)
 		info->stage = VITALS_STAGE_QUIT;

@@ -17,7 +17,8 @@ static int options_check(const vitals_quitter *parent,
 			 const struct vitals_quitter_options *options)
 {
 	if (options->flags || options->reserved || options->ready_off_ns ||
-	    options->stage >= VT_STAGES)
+	    options->stage >= VT_STAGES || options->at_deadline || options->report_fd ||
+	    options->leave_at || options->late_status)
 		return -EINVAL;
 	/* Relaxed: a node's parent stands still while the node does. */
 	if (options->stage &&
@@ -51,7 +52,7 @@ int vitals_quitter_new(vitals_quitter *parent, const char *name,
 		return r;
 	above = vt_quitter_slot(parent);
 	vt_lock(&registry->lock);
-	stage = mine.stage ? mine.stage : vt_slot_get(&above->stage);
+	stage = mine.stage ? mine.stage : vt_quitter_stage(above);
 	r = vt_quitter_make(registry, parent, name, stage, mine.timeout_ns, ret);
 	vt_unlock(&registry->lock);
 	return r;

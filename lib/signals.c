@@ -34,48 +34,62 @@ static _Atomic int owner_pid;
 static bool watches_fork; /* guarded by table_lock */
 
 /* Who was first to send this event. Relaxed: published by the bit in pending. */
-static void sender_note(struct vt_requests *requests, unsigned event, uint32_t pid,
-			uint32_t uid, uint64_t now_ns)
+static void sender_note(struct vt_requests *requests, unsigned event,
+			const struct vt_signal *came, uint64_t now_ns)
 {
 	struct vt_sender *sender = &requests->senders[event];
 	uint64_t bit = (uint64_t)1 << event;
 
 	if (atomic_fetch_or_explicit(&requests->seen, bit, memory_order_relaxed) & bit)
 		return;
-	atomic_store_explicit(&sender->pid, pid, memory_order_relaxed);
-	atomic_store_explicit(&sender->uid, uid, memory_order_relaxed);
+	atomic_store_explicit(&sender->pid, came->pid, memory_order_relaxed);
+	atomic_store_explicit(&sender->uid, came->uid, memory_order_relaxed);
 	atomic_store_explicit(&sender->at_ns, now_ns, memory_order_relaxed);
 }
 
-uint32_t vt_signals_note_at(struct vt_requests *requests, int signo, unsigned event,
-			    uint32_t pid, uint32_t uid, uint64_t now_ns)
+/* Is there anything to do before all but those who flush are told? */
+static bool tells_later(const struct vt_requests *requests)
+{
+	/* Acquire pairs with the stores of the options, and of what is made meanwhile. */
+	return (atomic_load_explicit(&requests->delayed, memory_order_acquire) &&
+		!atomic_load_explicit(&requests->hurried, memory_order_acquire)) ||
+	       atomic_load_explicit(&requests->registry->tree->drains,
+				    memory_order_acquire);
+}
+
+uint32_t vt_signals_note_at(struct vt_requests *requests, unsigned event,
+			    const struct vt_signal *came, uint64_t now_ns)
 {
 	vitals_registry *registry = requests->registry;
+	_Atomic uint64_t *last = &table[came->signo].last_ns;
+	uint64_t never = 0;
 	/*
 	 * Relaxed: facts of their own; of two handlers that race, the exchange lets one
 	 * on.
 	 */
-	uint64_t last_ns =
-		atomic_load_explicit(&table[signo].last_ns, memory_order_relaxed);
+	uint64_t last_ns = atomic_load_explicit(last, memory_order_relaxed);
 	uint32_t request;
 
 	if (last_ns && now_ns < last_ns + VT_SAME_REQUEST_NS)
 		return 0;
-	if (!atomic_compare_exchange_strong_explicit(&table[signo].last_ns, &last_ns,
-						     now_ns, memory_order_relaxed,
-						     memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		    last, &last_ns, now_ns, memory_order_relaxed, memory_order_relaxed))
 		return 0;
-	sender_note(requests, event, pid, uid, now_ns);
+	sender_note(requests, event, came, now_ns);
+	if (came->terminal)
+		atomic_store_explicit(&requests->hurried, 1, memory_order_release);
+	vt_tree_ask(registry->tree, now_ns);
 	request =
 		atomic_fetch_add_explicit(&requests->count, 1, memory_order_relaxed) + 1;
 	if (request >= 2)
-		atomic_store_explicit(&requests->expired, 1, memory_order_release);
+		(void)atomic_compare_exchange_strong_explicit(&registry->tree->expired_ns,
+							      &never, now_ns,
+							      memory_order_release,
+							      memory_order_relaxed);
 	/* Release: whoever takes the bit sees who sent it. Pairs with main's exchange. */
 	atomic_fetch_or_explicit(&requests->pending, (uint64_t)1 << event,
 				 memory_order_release);
-	if (request >= 2 ||
-	    !(atomic_load_explicit(&requests->delayed, memory_order_acquire) ||
-	      atomic_load_explicit(&registry->tree->drains, memory_order_acquire))) {
+	if (request >= 2 || !tells_later(requests)) {
 		/* Readiness first; release to must_quit's acquire. */
 		atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_QUITTING,
 					 memory_order_release);
@@ -118,7 +132,7 @@ static void handle(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno;
 	struct vt_requests *requests;
-	uint32_t request = 0;
+	uint32_t request = 0, leave_at = 0;
 	bool taken;
 
 	/*
@@ -134,16 +148,24 @@ static void handle(int signo, siginfo_t *info, void *context)
 		atomic_load_explicit(&owner_pid, memory_order_relaxed) == getpid();
 	if (taken) {
 		bool sent = info->si_code <= 0; /* by a process; else the kernel did */
+		struct vt_signal came = {
+			.signo = signo,
+			.terminal = signo == SIGINT && info->si_code == SI_KERNEL,
+			.pid = sent ? (uint32_t)info->si_pid : 0,
+			.uid = sent ? (uint32_t)info->si_uid : 0,
+		};
 
-		request = vt_signals_note_at(
-			requests, signo,
-			atomic_load_explicit(&table[signo].event, memory_order_acquire),
-			sent ? (uint32_t)info->si_pid : 0,
-			sent ? (uint32_t)info->si_uid : 0, vt_clock_now());
+		request = vt_signals_note_at(requests,
+					     atomic_load_explicit(&table[signo].event,
+								  memory_order_acquire),
+					     &came, vt_clock_now());
+		/* Relaxed: it stands still. */
+		leave_at =
+			atomic_load_explicit(&requests->leave_at, memory_order_relaxed);
 	}
 	/* Release: done with requests before anybody frees it. */
 	atomic_fetch_sub_explicit(&inside, 1, memory_order_release);
-	if (request >= 3)
+	if (request && request >= leave_at)
 		_exit(128 + signo);
 	chain(signo, info, context, taken);
 	errno = saved;

@@ -30,11 +30,12 @@ struct vt_sender {
 /* What the handler leaves for whoever looks next. */
 struct vt_requests {
 	vitals_registry *registry;
-	_Atomic uint64_t pending; /* bits of events that came and were not looked at */
-	_Atomic uint64_t seen;    /* bits of events that ever came */
-	_Atomic uint32_t count;   /* requests by signal since main was made */
-	_Atomic uint32_t expired; /* the second has come: no more time */
-	_Atomic uint32_t delayed; /* readiness goes some time before anybody is told */
+	_Atomic uint64_t pending;  /* bits of events that came and were not looked at */
+	_Atomic uint64_t seen;     /* bits of events that ever came */
+	_Atomic uint32_t count;    /* requests by signal since main was made */
+	_Atomic uint32_t leave_at; /* the one that leaves from the handler */
+	_Atomic uint32_t delayed; /* readiness goes some time before anybody is told … */
+	_Atomic uint32_t hurried; /* … but somebody sits there and waits */
 	struct vt_sender senders[VT_EVENTS];
 };
 
@@ -50,12 +51,20 @@ int vt_signals_add(struct vt_requests *requests, int signo, unsigned event);
  */
 void vt_signals_remove(struct vt_requests *requests);
 
+/* What came, from whom. */
+struct vt_signal {
+	int signo;
+	bool terminal; /* somebody has typed it */
+	uint32_t pid;
+	uint32_t uid;
+};
+
 /*
  * What the handler does, but for leaving. Return: the number of the request, 0: of one
  * before.
  */
-uint32_t vt_signals_note_at(struct vt_requests *requests, int signo, unsigned event,
-			    uint32_t pid, uint32_t uid, uint64_t now_ns);
+uint32_t vt_signals_note_at(struct vt_requests *requests, unsigned event,
+			    const struct vt_signal *came, uint64_t now_ns);
 
 /* "SIGTERM"; NULL if it has no name. */
 const char *vt_signals_name(int signo);

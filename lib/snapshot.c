@@ -121,11 +121,6 @@ bool vt_snapshot_late_add(vitals_snapshot *snapshot, uint32_t member, uint32_t g
 	return true;
 }
 
-uint32_t vt_snapshot_late_count(const vitals_snapshot *snapshot)
-{
-	return snapshot->n_late;
-}
-
 bool vt_snapshot_is_late(const vitals_snapshot *snapshot)
 {
 	return snapshot->late;

@@ -10,6 +10,7 @@
 #define VT_SNAPSHOT_H
 
 #include "registry.h"
+#include "text.h"
 
 /* Looks at @view, which outlives the snapshot; @registry is NULL for another process's. */
 int vt_snapshot_take_at(const struct vt_view *view, vitals_registry *registry,
@@ -28,11 +29,8 @@ int vt_snapshot_late_new(vitals_registry *registry, uint32_t room, uint64_t now_
  */
 bool vt_snapshot_late_add(vitals_snapshot *snapshot, uint32_t member, uint32_t gen);
 
-/* A line for each thread row, by write(2) alone. Return: 0; the errno of write(2). */
-int vt_print_threads(vitals_snapshot *snapshot, int fd, const char *prefix);
-
-/* How many late rows it holds. */
-uint32_t vt_snapshot_late_count(const vitals_snapshot *snapshot);
+/* "main/pool/worker-2 (thread 7, tid 1234, running in fsync, told 10.0s ago)" */
+void vt_print_thread(const struct vitals_thread_info *info, struct vt_text *line);
 
 /* Does it hold just late rows? */
 bool vt_snapshot_is_late(const vitals_snapshot *snapshot);

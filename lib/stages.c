@@ -12,6 +12,7 @@
 
 #include "main.h"
 
+#include "blind.h"
 #include "cause.h"
 #include "clock.h"
 #include "tell.h"
@@ -19,7 +20,12 @@
 
 #include <errno.h>
 
-#define RESERVE_MAX_NS VITALS_S(1)
+/*
+ * After the lock was not to be had for so long, it goes on without; of a short time to leave, for a
+ * part of it only, so that those who flush are told before their reserve is over.
+ */
+#define LOCKED_OUT_NS VITALS_MS(100)
+#define LOCKED_OUT_PART 20u
 
 static void phase_set(struct vt_main *main, enum vt_phase phase)
 {
@@ -46,7 +52,7 @@ static vitals_quitter *child_next(vitals_registry *registry, const vitals_quitte
 
 static uint32_t stage_of(const vitals_quitter *quitter)
 {
-	return vt_slot_get(&vt_quitter_slot(quitter)->stage);
+	return vt_quitter_stage(vt_quitter_slot(quitter));
 }
 
 /* Is there a child of @stage, and is one not empty? */
@@ -80,6 +86,16 @@ static bool quit_done(vitals_registry *registry, const struct vt_main *main)
 	return true;
 }
 
+/* Their time counts from now on, if it comes so late that theirs would be over. */
+static void flush_note(vitals_registry *registry, uint64_t now_ns)
+{
+	uint64_t never = 0;
+
+	(void)atomic_compare_exchange_strong_explicit(&registry->tree->flush_ns, &never,
+						      now_ns, memory_order_release,
+						      memory_order_relaxed);
+}
+
 static void stage_store(vitals_registry *registry, uint32_t stage)
 {
 	/*
@@ -102,42 +118,59 @@ static void stage_tell(vitals_registry *registry, struct vt_main *main, uint32_t
 			vt_tell_mark(registry, child, false, main->cause, now_ns, told);
 }
 
-static uint64_t reserve_of(vitals_registry *registry, const struct vt_main *main)
-	VT_REQUIRES(registry->lock)
-{
-	uint64_t reserve_ns = main->timeout_ns / 10;
-	bool live;
-
-	if (!stage_has(registry, main, VITALS_STAGE_FLUSH, &live))
-		return 0;
-	return reserve_ns < RESERVE_MAX_NS ? reserve_ns : RESERVE_MAX_NS;
-}
-
 /* From here on everybody's departure may begin the next stage. */
 static void watch(vitals_registry *registry, bool on) VT_REQUIRES(registry->lock)
 {
 	registry->tree->watched = on;
 }
 
+/* When those who flush are told, whoever has not left: their reserve begins. */
+static uint64_t last_of(const vitals_registry *registry, const struct vt_main *main)
+{
+	uint64_t deadline_ns = vt_ladder_deadline(registry, &main->ladder);
+	uint64_t reserve_ns = vt_ladder_reserve(registry, &main->ladder);
+
+	/* Freed meanwhile: the time is up for all. */
+	if (deadline_ns == UINT64_MAX)
+		return 0;
+	return deadline_ns > reserve_ns ? deadline_ns - reserve_ns : 0;
+}
+
+/* When the first are told; at once if somebody sits at the terminal. */
+static uint64_t ready_of(const struct vt_main *main, uint64_t last_ns)
+{
+	uint64_t ready_ns = vt_clock_after(main->begun_ns, main->ready_off_ns);
+
+	/* Acquire pairs with the handler's release. */
+	if (atomic_load_explicit(&main->requests.hurried, memory_order_acquire))
+		return main->begun_ns;
+	return ready_ns < last_ns ? ready_ns : last_ns;
+}
+
+/* There is less time than there was: whoever waits is to look at it again. */
+static void hurry_on(vitals_registry *registry, struct vt_main *main,
+		     struct vt_told *told) VT_REQUIRES(registry->lock)
+{
+	registry->tree->deadline_ns = vt_ladder_deadline(registry, &main->ladder);
+	/* Acquire pairs with the handler's release: the second request. */
+	if (main->hurried_on ||
+	    !atomic_load_explicit(&registry->tree->expired_ns, memory_order_acquire))
+		return;
+	main->hurried_on = true;
+	vt_tell_waiters(registry, main->quitter, told);
+}
+
 /* As far as the stages have come by @now_ns. Return: when the next may begin. */
 static uint64_t advance(vitals_registry *registry, struct vt_main *main, uint64_t now_ns,
 			struct vt_told *told) VT_REQUIRES(registry->lock)
 {
-	uint64_t reserve_ns = reserve_of(registry, main), last_ns, ready_ns;
+	uint64_t reserve_ns = vt_ladder_reserve(registry, &main->ladder);
+	uint64_t last_ns = last_of(registry, main), ready_ns;
 	bool live;
 
-	last_ns = main->deadline_ns > main->begun_ns + reserve_ns
-			  ? main->deadline_ns - reserve_ns
-			  : main->begun_ns;
-	/* Acquire pairs with the handler's release: the second request. */
-	if (atomic_load_explicit(&main->requests.expired, memory_order_acquire)) {
-		main->deadline_ns = now_ns < main->deadline_ns ? now_ns
-							       : main->deadline_ns;
-		last_ns = 0;
-	}
+	hurry_on(registry, main, told);
 	if (vt_main_phase(main) == VT_PHASE_BEGUN) {
-		ready_ns = vt_clock_after(main->begun_ns, main->ready_off_ns);
-		ready_ns = ready_ns < last_ns ? ready_ns : last_ns;
+		ready_ns = ready_of(main, last_ns);
 		if (now_ns < ready_ns)
 			return ready_ns;
 		stage_tell(registry, main, VITALS_STAGE_DRAIN, now_ns, told);
@@ -157,6 +190,7 @@ static uint64_t advance(vitals_registry *registry, struct vt_main *main, uint64_
 	if (vt_main_phase(main) == VT_PHASE_QUIT) {
 		if (reserve_ns && now_ns < last_ns && !quit_done(registry, main))
 			return last_ns;
+		flush_note(registry, now_ns);
 		stage_tell(registry, main, VITALS_STAGE_FLUSH, now_ns, told);
 		phase_set(main, VT_PHASE_FLUSH);
 		watch(registry, false);
@@ -169,8 +203,10 @@ static void begin(vitals_registry *registry, struct vt_main *main,
 		  const struct vitals_cause *cause) VT_REQUIRES(registry->lock)
 {
 	main->why = *cause;
-	main->begun_ns = cause->at_ns;
-	main->deadline_ns = vt_clock_after(cause->at_ns, main->timeout_ns);
+	vt_tree_ask(registry->tree, cause->at_ns);
+	/* Relaxed: it stands still now. */
+	main->begun_ns =
+		atomic_load_explicit(&registry->tree->asked_ns, memory_order_relaxed);
 	vt_cause_set(registry, main->cause, cause);
 	/* Release: readiness goes before anybody is told. */
 	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_QUITTING,
@@ -249,4 +285,45 @@ int vt_main_begin(vitals_registry *registry, const struct vitals_cause *cause)
 	vt_tree_news(registry->tree);
 	vt_registry_wake(registry);
 	return 0;
+}
+
+/* Once: whoever is woken by it goes, or will not. */
+static void stage_blind(vitals_registry *registry, struct vt_main *main,
+			enum vitals_stage stage)
+{
+	uint32_t bit = 1u << stage;
+
+	/* Relaxed: one of two does it. */
+	if (!(atomic_fetch_or_explicit(&main->blind, bit, memory_order_relaxed) & bit))
+		vt_blind_tell(registry, stage);
+}
+
+void vt_main_blind_at(vitals_registry *registry, struct vt_main *main, uint64_t since_ns,
+		      uint64_t now_ns)
+{
+	/* Acquire pairs with vt_tree_ask(). */
+	uint64_t asked_ns =
+		atomic_load_explicit(&registry->tree->asked_ns, memory_order_acquire);
+	uint64_t last_ns = last_of(registry, main);
+	uint64_t due_ns = vt_clock_after(asked_ns, main->ready_off_ns), patience_ns;
+
+	patience_ns = (last_ns - asked_ns) / LOCKED_OUT_PART;
+	if (patience_ns > LOCKED_OUT_NS)
+		patience_ns = LOCKED_OUT_NS;
+	if (!asked_ns || !last_ns || now_ns < since_ns + patience_ns)
+		return;
+	/* Release: readiness goes before anybody is told. */
+	atomic_fetch_or_explicit(&registry->root->flags, VT_ROOT_QUITTING,
+				 memory_order_release);
+	due_ns = due_ns < last_ns ? due_ns : last_ns;
+	if (now_ns >= due_ns)
+		stage_blind(registry, main, VITALS_STAGE_DRAIN);
+	if (atomic_load_explicit(&registry->tree->drains, memory_order_relaxed))
+		due_ns += (last_ns - due_ns) / 2;
+	if (now_ns >= due_ns)
+		stage_blind(registry, main, VITALS_STAGE_QUIT);
+	if (now_ns < last_ns)
+		return;
+	flush_note(registry, now_ns);
+	stage_blind(registry, main, VITALS_STAGE_FLUSH);
 }

@@ -40,6 +40,22 @@ static void tell_collect(vitals_registry *registry, vitals_quitter *quitter,
 	}
 }
 
+static void waiters_wake(vitals_quitter *quitter, struct vt_told *told)
+{
+	/* Sequentially consistent: see live_set(). */
+	if (atomic_load_explicit(&quitter->waiters, memory_order_seq_cst) & ~VT_NODE_FD)
+		vt_told_word(told, vt_futex_low(&vt_quitter_slot(quitter)->live));
+}
+
+void vt_tell_waiters(vitals_registry *registry, const vitals_quitter *root,
+		     struct vt_told *told)
+{
+	uint32_t at = vt_quitter_index(root) + 1;
+
+	for (; at; at = vt_quitter_next(registry, root, at, true))
+		waiters_wake(vt_quitter_at(registry, at - 1), told);
+}
+
 void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flush,
 		  uint32_t cause, uint64_t now_ns, struct vt_told *told)
 {
@@ -51,7 +67,7 @@ void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flus
 		const struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
 		bool later = but_flush &&
 			     vt_slot_get(&slot->parent) == vt_quitter_index(root) + 1 &&
-			     vt_slot_get(&slot->stage) == VITALS_STAGE_FLUSH;
+			     vt_quitter_stage(slot) == VITALS_STAGE_FLUSH;
 		/* One that was told before has told all below it, then and there. */
 		bool fresh = !later && !vt_tell_marked(quitter);
 
@@ -59,6 +75,7 @@ void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flus
 			vt_cause_ref(registry, cause);
 			vt_quitter_mark(registry, quitter, cause, now_ns);
 			tell_collect(registry, quitter, told);
+			waiters_wake(quitter, told);
 		}
 		at = vt_quitter_next(registry, root, at, fresh);
 	}
@@ -75,6 +92,11 @@ int vt_tell_at(vitals_quitter *quitter, struct vitals_cause *cause, uint64_t now
 	/* Relaxed: it stands still while the node does. */
 	cause->origin_id =
 		atomic_load_explicit(&vt_quitter_slot(quitter)->id, memory_order_relaxed);
+	/* Before the lock: main's time counts, whoever holds it. */
+	if (vt_quitter_is_main(quitter)) {
+		vt_tree_ask(registry->tree, now_ns);
+		vt_registry_wake(registry);
+	}
 	vt_lock(&registry->lock);
 	begin = quitter->is_main ? registry->tree->begin : NULL;
 	if (begin || vt_tell_marked(quitter)) {

@@ -21,6 +21,10 @@ void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flus
 		  uint32_t cause, uint64_t now_ns, struct vt_told *told)
 	VT_REQUIRES(registry->lock);
 
+/* Whoever waits for @root, or for one below it, looks again how much time there is. */
+void vt_tell_waiters(vitals_registry *registry, const vitals_quitter *root,
+		     struct vt_told *told) VT_REQUIRES(registry->lock);
+
 /* Was it told itself, rather than its stage? */
 bool vt_tell_marked(const vitals_quitter *quitter);
 

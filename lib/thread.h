@@ -18,8 +18,11 @@ int vt_self_ready(void);
 /* The calling thread's handle from now on, NULL: none. Return: 0; -EAGAIN. */
 int vt_self_set(vitals_thread *self);
 
-/* Runs what is to be called for threads that were told, and joins those that are gone. */
-bool vt_thread_callbacks_run(vitals_registry *registry);
+/*
+ * Runs what is to be called for threads that were told, and joins those that are gone. Return: when
+ * it has to again, UINT64_MAX: when it is woken.
+ */
+uint64_t vt_thread_callbacks_run(vitals_registry *registry);
 
 /*
  * A thread has ended: what it says of its quitter, its heartbeat, and who joins it.

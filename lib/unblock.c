@@ -14,6 +14,12 @@
  */
 #define PATIENCE_NS 1000000u
 
+/* After so long without a kick the notifier is kept from it. */
+#define KEPT_NS VITALS_MS(20)
+
+/* How often a callback is called for one request. */
+#define CALLS 2u
+
 static uint32_t armed_load(const vitals_thread *member)
 {
 	/*
@@ -21,6 +27,15 @@ static uint32_t armed_load(const vitals_thread *member)
 	 * touched.
 	 */
 	return atomic_load_explicit(&member->armed, memory_order_acquire);
+}
+
+bool vt_unblock_helped(const vitals_registry *registry)
+{
+	/* Relaxed: facts of their own. */
+	return registry->tree &&
+	       atomic_load_explicit(&registry->tree->called, memory_order_relaxed) &&
+	       atomic_load_explicit(&registry->run, memory_order_relaxed) ==
+		       VT_RUN_RUNNING;
 }
 
 static void cond_kick(vitals_thread *member)
@@ -37,7 +52,7 @@ static void cond_kick(vitals_thread *member)
 	vt_unlock(&member->wait);
 }
 
-void vt_told_deliver(vitals_registry *registry, struct vt_told *told)
+void vt_told_deliver(vitals_registry *registry, struct vt_told *told, bool kicks)
 {
 	uint32_t at;
 
@@ -53,19 +68,32 @@ void vt_told_deliver(vitals_registry *registry, struct vt_told *told)
 		vitals_thread *member = vt_member_at(registry, at - 1);
 		uint32_t armed = armed_load(member);
 
+		/* Acquire pairs with the release of whoever made it. */
 		if (armed & VT_ARMED_POLL)
 			vt_wakefd_set(atomic_load_explicit(&member->poll_fd,
 							   memory_order_acquire));
-		if (armed & VT_ARMED_COND)
+		if (kicks && (armed & VT_ARMED_COND))
 			cond_kick(member);
 		at = member->told_next;
 	}
 }
 
+static void kick_add(vitals_registry *registry, vitals_thread *member)
+	VT_REQUIRES(registry->lock)
+{
+	vt_member_seldom(member)->kick_next = registry->tree->kick_first;
+	registry->tree->kick_first = vt_member_index(member) + 1;
+}
+
+static void call_add(vitals_registry *registry, vitals_thread *member)
+	VT_REQUIRES(registry->lock)
+{
+	vt_member_seldom(member)->call_next = registry->tree->call_first;
+	registry->tree->call_first = vt_member_index(member) + 1;
+}
+
 void vt_told_settle(vitals_registry *registry, struct vt_told *told)
 {
-	struct vt_tree *tree = registry->tree;
-
 	while (told->first_quitter) {
 		vitals_quitter *quitter =
 			vt_quitter_at(registry, told->first_quitter - 1);
@@ -78,75 +106,124 @@ void vt_told_settle(vitals_registry *registry, struct vt_told *told)
 		uint32_t armed = armed_load(member);
 
 		told->first_member = member->told_next;
-		if (armed & VT_ARMED_COND) {
+		/* Without a notifier it looks by itself, see wait.c. */
+		if ((armed & VT_ARMED_COND) && vt_unblock_helped(registry)) {
 			vt_member_ref(registry, member); /* until it has left */
-			vt_member_seldom(member)->kick_next = tree->kick_first;
-			tree->kick_first = vt_member_index(member) + 1;
+			kick_add(registry, member);
 		}
-		if (armed & VT_ARMED_CALL) {
-			vt_member_ref(registry, member); /* until it was called */
-			vt_member_seldom(member)->call_next = tree->call_first;
-			tree->call_first = vt_member_index(member) + 1;
+		if ((armed & VT_ARMED_CALL) && !(member->bits & VT_MEMBER_CALL)) {
+			vt_member_ref(registry, member); /* until it needs no call */
+			member->bits |= VT_MEMBER_CALL;
+			call_add(registry, member);
 		}
 		vt_member_unref(registry, member, told);
 	}
 }
 
+bool vt_unblock_waits(vitals_registry *registry)
+{
+	return registry->tree->call_first || registry->tree->kick_first ||
+	       atomic_load_explicit(&registry->tree->n_over, memory_order_relaxed);
+}
+
 void vt_told_done(vitals_registry *registry, struct vt_told *told)
 {
+	bool helped = vt_unblock_helped(registry), kicks;
+
 	if (!told->first_quitter && !told->first_member && !told->n_words) {
 		vt_told_drop(registry, told);
 		return;
 	}
 	/* The registry is there until the calls are over, whoever frees it meanwhile. */
 	(void)vt_registry_ref(registry);
-	vt_told_deliver(registry, told);
+	vt_told_deliver(registry, told, !helped);
 	vt_lock(&registry->lock);
 	vt_told_settle(registry, told);
+	kicks = registry->tree->kick_first;
 	vt_tree_unlock(registry, told);
+	if (kicks)
+		registry->tree->poke(registry);
 	(void)vt_unblock_calls(registry);
 	(void)vt_registry_unref(registry);
 }
 
-bool vt_unblock_kick(vitals_registry *registry, struct vt_told *told)
+/* Who has left its wait is forgotten, the others stay to be kicked again. */
+static bool kicks_sort(vitals_registry *registry, uint32_t at)
 {
-	struct vt_tree *tree = registry->tree;
-	uint32_t at = tree->kick_first;
+	struct vt_told told = { 0 };
+	bool any = false;
 
-	tree->kick_first = 0;
+	vt_lock(&registry->lock);
 	while (at) {
 		vitals_thread *member = vt_member_at(registry, at - 1);
 
 		at = vt_member_seldom(member)->kick_next;
-		if (!(armed_load(member) & VT_ARMED_COND)) {
-			vt_member_unref(registry, member, told);
-			continue;
+		if (armed_load(member) & VT_ARMED_COND) {
+			kick_add(registry, member);
+			any = true;
+		} else {
+			vt_member_unref(registry, member, &told);
 		}
-		vt_member_seldom(member)->kick_next = tree->kick_first;
-		tree->kick_first = vt_member_index(member) + 1;
-		if (!vt_trylock(&member->wait))
-			continue;
-		if (vt_member_seldom(member)->cond)
-			(void)pthread_cond_broadcast(vt_member_seldom(member)->cond);
-		vt_unlock(&member->wait);
 	}
-	return tree->kick_first != 0;
+	vt_tree_unlock(registry, &told);
+	return any;
 }
 
-void vt_unblock_call(vitals_thread *member)
+bool vt_unblock_kicks(vitals_registry *registry)
 {
+	uint32_t first, at;
+
+	vt_lock(&registry->lock);
+	first = registry->tree->kick_first;
+	registry->tree->kick_first = 0; /* the caller's, until they are sorted */
+	vt_unlock(&registry->lock);
+	if (!first)
+		return false;
+	atomic_store_explicit(&registry->tree->kicked_ns, vt_clock_now(),
+			      memory_order_relaxed);
+	for (at = first; at;) {
+		vitals_thread *member = vt_member_at(registry, at - 1);
+
+		at = vt_member_seldom(member)->kick_next;
+		cond_kick(member);
+	}
+	return kicks_sort(registry, first);
+}
+
+bool vt_unblock_kicks_for(vitals_registry *registry, uint64_t now_ns)
+{
+	bool any;
+
+	vt_lock(&registry->lock);
+	any = registry->tree->kick_first;
+	vt_unlock(&registry->lock);
+	/* Relaxed: a hint. */
+	if (any && now_ns > atomic_load_explicit(&registry->tree->kicked_ns,
+						 memory_order_relaxed) +
+				    KEPT_NS)
+		any = vt_unblock_kicks(registry);
+	return any;
+}
+
+/* At most @limit times for one request. */
+static void call_once(vitals_thread *member, uint32_t limit)
+{
+	struct vt_member_seldom *seldom = vt_member_seldom(member);
 	void (*unblock)(void *user);
 	void *user;
 
 	vt_lock(&member->wait);
-	unblock = vt_member_seldom(member)->unblock;
-	user = vt_member_seldom(member)->user;
-	vt_member_seldom(member)->unblock = NULL; /* claimed: it is called once */
-	/* Relaxed: armed is a hint, the claim is under the lock. */
-	atomic_fetch_and_explicit(&member->armed, ~VT_ARMED_CALL, memory_order_relaxed);
-	if (unblock)
-		atomic_store_explicit(&vt_member_seldom(member)->calling,
-				      (uint32_t)gettid(), memory_order_relaxed);
+	/* One call at a time: who comes meanwhile has nothing to add. */
+	unblock = seldom->calls < limit && !atomic_load_explicit(&seldom->calling,
+								 memory_order_relaxed)
+			  ? seldom->unblock
+			  : NULL;
+	user = seldom->user;
+	if (unblock) {
+		seldom->calls++;
+		atomic_store_explicit(&seldom->calling, (uint32_t)gettid(),
+				      memory_order_relaxed);
+	}
 	vt_unlock(&member->wait);
 	if (!unblock)
 		return;
@@ -154,9 +231,115 @@ void vt_unblock_call(vitals_thread *member)
 	/*
 	 * Release pairs with the acquire in vt_unblock_set(): what it did is seen there.
 	 */
-	atomic_store_explicit(&vt_member_seldom(member)->calling, 0,
-			      memory_order_release);
-	vt_futex_wake(&vt_member_seldom(member)->calling, INT_MAX);
+	atomic_store_explicit(&seldom->calling, 0, memory_order_release);
+	vt_futex_wake(&seldom->calling, INT_MAX);
+}
+
+/* When half the time is gone that it has to leave. */
+static uint64_t again_at(vitals_registry *registry, const vitals_thread *member)
+	VT_REQUIRES(registry->lock)
+{
+	/* Relaxed, both: written under the lock that is held. */
+	uint64_t told_ns =
+		atomic_load_explicit(&member->slot->told_ns, memory_order_relaxed);
+	uint64_t deadline_ns = vt_quitter_deadline(registry, member->quitter);
+
+	if (!told_ns)
+		told_ns = atomic_load_explicit(&vt_quitter_slot(member->quitter)->told_ns,
+					       memory_order_relaxed);
+	if (!told_ns)
+		told_ns = vt_clock_now(); /* its stage was, just now */
+	if (deadline_ns == UINT64_MAX)
+		deadline_ns = vt_clock_after(
+			told_ns, vt_quitter_timeout(registry, member->quitter));
+	return deadline_ns > told_ns ? told_ns + (deadline_ns - told_ns) / 2 : told_ns;
+}
+
+/* It is called once more at half its time, unless it has left. */
+static void again_add(vitals_registry *registry, vitals_thread *member)
+	VT_REQUIRES(registry->lock)
+{
+	struct vt_member_seldom *seldom = vt_member_seldom(member);
+	uint32_t first = registry->tree->again_first;
+
+	member->bits |= VT_MEMBER_AGAIN | VT_MEMBER_WAITING;
+	seldom->again_ns = again_at(registry, member);
+	seldom->call_prev = 0;
+	seldom->call_next = first;
+	if (first)
+		vt_member_seldom(vt_member_at(registry, first - 1))->call_prev =
+			vt_member_index(member) + 1;
+	registry->tree->again_first = vt_member_index(member) + 1;
+}
+
+static void again_remove(vitals_registry *registry, vitals_thread *member)
+	VT_REQUIRES(registry->lock)
+{
+	const struct vt_member_seldom *seldom = vt_member_seldom(member);
+	uint32_t next = seldom->call_next, prev = seldom->call_prev;
+
+	member->bits &= ~VT_MEMBER_WAITING;
+	if (next)
+		vt_member_seldom(vt_member_at(registry, next - 1))->call_prev = prev;
+	if (prev)
+		vt_member_seldom(vt_member_at(registry, prev - 1))->call_next = next;
+	else
+		registry->tree->again_first = next;
+}
+
+/* No longer on any list of calls. */
+static void call_forget(vitals_registry *registry, vitals_thread *member,
+			struct vt_told *told) VT_REQUIRES(registry->lock)
+{
+	member->bits &= ~(VT_MEMBER_CALL | VT_MEMBER_AGAIN);
+	vt_member_unref(registry, member, told);
+}
+
+uint64_t vt_unblock_again_at(vitals_registry *registry, uint64_t now_ns,
+			     struct vt_told *told)
+{
+	uint64_t next_ns = UINT64_MAX;
+	uint32_t at = registry->tree->again_first;
+
+	while (at) {
+		vitals_thread *member = vt_member_at(registry, at - 1);
+		uint64_t again_ns = vt_member_seldom(member)->again_ns;
+
+		at = vt_member_seldom(member)->call_next;
+		if (again_ns > now_ns) {
+			next_ns = again_ns < next_ns ? again_ns : next_ns;
+			continue;
+		}
+		again_remove(registry, member);
+		if (armed_load(member) & VT_ARMED_CALL)
+			call_add(registry, member);
+		else
+			call_forget(registry, member, told);
+	}
+	return next_ns;
+}
+
+void vt_unblock_forget(vitals_registry *registry, vitals_thread *self,
+		       struct vt_told *told)
+{
+	/* On the other list, somebody is about to find that there is nothing to call. */
+	if (!(self->bits & VT_MEMBER_WAITING))
+		return;
+	again_remove(registry, self);
+	call_forget(registry, self, told);
+}
+
+/* One was called: it is again, at half its time, or was twice. */
+static void called(vitals_registry *registry, vitals_thread *member)
+{
+	struct vt_told told = { 0 };
+
+	vt_lock(&registry->lock);
+	if (!(member->bits & VT_MEMBER_AGAIN) && (armed_load(member) & VT_ARMED_CALL))
+		again_add(registry, member);
+	else
+		call_forget(registry, member, &told);
+	vt_tree_unlock(registry, &told);
 }
 
 bool vt_unblock_calls(vitals_registry *registry)
@@ -165,8 +348,8 @@ bool vt_unblock_calls(vitals_registry *registry)
 	bool any = false;
 
 	for (;;) {
-		struct vt_told told = { 0 };
 		vitals_thread *member;
+		uint32_t limit;
 
 		vt_lock(&registry->lock);
 		if (!tree->call_first) {
@@ -175,13 +358,26 @@ bool vt_unblock_calls(vitals_registry *registry)
 		}
 		member = vt_member_at(registry, tree->call_first - 1);
 		tree->call_first = vt_member_seldom(member)->call_next;
+		limit = member->bits & VT_MEMBER_AGAIN ? CALLS : 1;
 		vt_unlock(&registry->lock);
-		vt_unblock_call(member);
+		call_once(member, limit);
 		any = true;
-		vt_lock(&registry->lock);
-		vt_member_unref(registry, member, &told);
-		vt_tree_unlock(registry, &told);
+		called(registry, member);
 	}
+}
+
+void vt_unblock_call(vitals_thread *self)
+{
+	vitals_registry *registry = vt_member_registry(self);
+
+	call_once(self, 1);
+	vt_lock(&registry->lock);
+	if (!(self->bits & VT_MEMBER_CALL)) {
+		vt_member_ref(registry, self); /* until it needs no call */
+		self->bits |= VT_MEMBER_CALL;
+		again_add(registry, self);
+	}
+	vt_unlock(&registry->lock);
 }
 
 int vt_unblock_set(vitals_thread *self, void (*unblock)(void *user), void *user)
@@ -205,6 +401,7 @@ int vt_unblock_set(vitals_thread *self, void (*unblock)(void *user), void *user)
 	if (unblock || vt_member_seldom(self)->unblock) {
 		vt_member_seldom(self)->unblock = unblock;
 		vt_member_seldom(self)->user = user;
+		vt_member_seldom(self)->calls = 0;
 	}
 	/* Sequentially consistent: see vt_member_told_armed(). */
 	if (unblock)

@@ -22,6 +22,13 @@ enum vitals_stage {
 	VITALS_STAGE_FLUSH = 2, /* last: metrics, logs; always gets its share */
 };
 
+/* What the library does when the time to leave is up, and somebody is still there. */
+enum vitals_at_deadline {
+	VITALS_RETURN_AT_DEADLINE = 0, /* nothing: finish returns, and says who is late */
+	VITALS_EXIT_AT_DEADLINE = 1,   /* _exit(): the process leaves, whoever hangs */
+	VITALS_ABORT_AT_DEADLINE = 2,  /* SIGABRT, for a core; VITALS_ABORT=off: exit */
+};
+
 /* What a quit came from. */
 enum vitals_cause_kind {
 	VITALS_CAUSE_NONE = 0, /* not told to quit */
@@ -38,10 +45,18 @@ enum vitals_cause_kind {
  * @size: set by VITALS_INIT()
  * @flags: 0
  * @stage: one of enum vitals_stage; of the main quitter's own children only
- * @timeout_ns: its threads' time to leave when told on its own account (shown in
- *              reports and metrics); 0: the parent's
+ * @timeout_ns: its threads' time to leave, from when it is told; a wait for it is over then, at
+ *              the latest. 0: the parent's
  * @ready_off_ns: of the main quitter only: how long after readiness has gone the
- *                first thread is told
+ *                first thread is told. SIGINT from a terminal does not wait for it
+ * @at_deadline: of the main quitter only: enum vitals_at_deadline
+ * @report_fd: of the main quitter only: a descriptor to which a line is written for each thread
+ *             that was told and has not left, at half and four fifths of the time, and when it is
+ *             up; 0: none. Written to by the monitor or by finish, without heap and stdio, for no
+ *             longer than 10 ms. Keep it open until the quitter is freed
+ * @leave_at: of the main quitter only: which request by signal leaves the process, with
+ *            128 + its number, from the handler itself; 0: the third
+ * @late_status: of the main quitter only: the exit status if somebody is late, 1 to 255; 0: 1
  */
 struct vitals_quitter_options {
 	uint32_t size;
@@ -50,6 +65,10 @@ struct vitals_quitter_options {
 	uint32_t reserved;
 	uint64_t timeout_ns;
 	uint64_t ready_off_ns;
+	uint32_t at_deadline;
+	int32_t report_fd;
+	uint32_t leave_at;
+	uint32_t late_status;
 };
 
 /**
@@ -164,8 +183,9 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter);
  *
  * Installs a handler (SA_SIGINFO, SA_RESTART, SA_ONSTACK) for just this signal and
  * chains to the one before. A signal that is ignored when this is called stays ignored
- * (nohup). The second signal during a shutdown expires its deadline, the third leaves
- * with 128 + @signo from the handler; the same signal twice within 500 ms is one request.
+ * (nohup). The second signal during a shutdown expires its deadline, but for the share of
+ * those who flush; the third, or the leave_at-th, leaves with 128 + @signo from the handler
+ * itself. The same signal twice within 500 ms is one request.
  *
  * Threads: any.
  * Return: the event's index, 0 or more; -EINVAL for NULL, not a main quitter, or a signal
@@ -252,7 +272,9 @@ int vitals_quitter_send_quit(vitals_quitter *quitter, int status, const char *te
  * @late: receives, after -ETIMEDOUT, a snapshot of just the late threads and holds, to be
  *        freed; NULL: not wanted. Set to NULL otherwise, and also if there is no memory
  *
- * Does not tell anybody to quit. Any number of times and of waiters.
+ * Does not tell anybody to quit. Any number of times and of waiters. A quitter that was told has
+ * a time to leave by, its own timeout_ns or that of one around it, whichever is over first: a wait
+ * that began before is over then, too.
  *
  * Threads: any. From a thread of that subtree it could never end: -EDEADLK at once.
  * Return: 0; -ETIMEDOUT; -EDEADLK; -EINVAL for NULL; -ECHILD in a forked child.
@@ -312,7 +334,9 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id);
  * Waits for the first of: an event of on_signal or on_fd, send_quit on the main quitter,
  * or that every thread there was has returned. Then turns readiness off, tells the stages in
  * order (drain, quit, flush) and waits, all within the main quitter's timeout, counted from
- * the event.
+ * the event. Those who flush have a tenth of it, at most 1 s, to themselves at the end. When it is
+ * up and somebody is late, it returns, or the process ends, as at_deadline says; also if a stuck
+ * thread holds a lock of ours, of stdio or of the allocator.
  *
  * Threads: one that is not in the tree (-EDEADLK), usually main.
  * Return: the exit status, 0 or more, as in vitals_result; -EINVAL for NULL, not a main
@@ -326,8 +350,15 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
  * vitals_exit() - finish, name who is late, and leave the process
  * @main_quitter: the main quitter; NULL leaves with 1 at once
  *
- * Writes one line for each late thread to stderr, by write(2) alone. Then exit() if all have
- * returned, _exit() if not: destructors under living threads crash.
+ * Writes a line for each thread that was told and is still there to stderr, or to report_fd: at
+ * half and four fifths of the time, and when it is up; by write(2) alone. Then exit() if all have
+ * returned, _exit() if not, for destructors under living threads crash; or SIGABRT, if at_deadline
+ * says so. Whatever hangs, the process is gone by the deadline: also if this thread is kept from
+ * getting any further. Handlers of exit() have what is left of the time, at least 1 s.
+ *
+ * The status is 0 after a signal that asked for it, which systemd and Kubernetes read as a clean
+ * stop; that of send_quit, or of the thread that failed; late_status if somebody is late;
+ * 128 + the signal's number if a signal was the last word.
  *
  * Threads: as vitals_quitter_finish().
  * Return: never.

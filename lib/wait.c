@@ -16,8 +16,8 @@
 
 #define POLL_MAX 1023u
 
-/* Without a monitor nobody kicks: how long a kick may be missed. */
-#define UNWATCHED_NS 50000000u
+/* Without a notifier nobody kicks: how long a kick may be missed. */
+#define UNHELPED_NS 50000000u
 
 static bool must_leave(const vitals_thread *self)
 {
@@ -133,18 +133,17 @@ int vitals_thread_poll(vitals_thread *self, struct pollfd *fds, unsigned n, uint
 static int cond_wait_until(vitals_thread *self, pthread_cond_t *cond,
 			   pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
-	bool watched = atomic_load_explicit(&vt_member_registry(self)->run,
-					    memory_order_relaxed) == VT_RUN_RUNNING;
+	bool helped = vt_unblock_helped(vt_member_registry(self));
 	uint64_t until_ns = deadline_ns;
 	struct timespec until;
 	int r;
 
 	/*
-	 * Who was told between its look and its wait is kicked again by the monitor, if
+	 * Who was told between its look and its wait is kicked again by the notifier, if
 	 * there is one.
 	 */
-	if (!watched && vt_clock_after(vt_clock_now(), UNWATCHED_NS) < deadline_ns)
-		until_ns = vt_clock_after(vt_clock_now(), UNWATCHED_NS);
+	if (!helped && vt_clock_after(vt_clock_now(), UNHELPED_NS) < deadline_ns)
+		until_ns = vt_clock_after(vt_clock_now(), UNHELPED_NS);
 	until = vt_clock_timespec(until_ns);
 	if (until_ns == UINT64_MAX)
 		r = pthread_cond_wait(cond, mutex);
@@ -183,6 +182,7 @@ int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond,
 		return -ECANCELED;
 	if (!cond || !mutex)
 		return -EINVAL;
+	vt_member_registry(self)->tree->caller(vt_member_registry(self));
 	cond_arm(self, cond);
 	wait_begin(self);
 	/* A foreign cancel in the wait must not leave the condition behind. */

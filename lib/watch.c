@@ -73,9 +73,10 @@ static void *monitor_run(void *arg)
 
 		if (!running(registry))
 			break;
-		/* A turn by hand may just be ending: then a little later. */
-		(void)vt_monitor_turn_now(registry, &next_ns);
 		work = work_of(registry);
+		/* A turn by hand may just be ending, or be stuck: then without judging. */
+		if (vt_monitor_turn_now(registry, &next_ns) < 0 && work)
+			(void)work->turn(registry, vt_clock_now());
 		if (work)
 			n = work->fds(registry, fds, FDS_MAX - 1);
 		if (n)

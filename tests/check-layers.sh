@@ -13,11 +13,11 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options
-1 registry slots fork names group overruns view verdict frames inbox past worst
-2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave
+2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell blind
 3 thread self over reap heir wait
-4 rows rows-groups rows-tree index snapshot print report
-5 changes events look sums sweep monitor watch notifier signals
+4 rows rows-groups rows-tree index snapshot print missing report
+5 changes events look sums sweep monitor watch notifier signals ladder
 6 main stages listen finish exit process expect
 '
 exporter_levels='
@@ -37,9 +37,11 @@ exporter_levels='
 # The only arrows within a level: who, whom.
 drawn='
 beat heartbeat
+blind member
 cause quitter
 enter heartbeat
 events changes
+exit main
 finish main
 fork registry
 frames verdict
@@ -78,6 +80,7 @@ region wakefd
 registry fork
 registry slots
 registry view
+report missing
 report snapshot
 scope quitter
 self thread

@@ -110,6 +110,14 @@ START_TEST(there_is_room_for_64_events)
 }
 END_TEST
 
+static uint32_t note(struct vt_requests *requests, int signo, unsigned event,
+		     uint64_t now_ns)
+{
+	const struct vt_signal came = { .signo = signo, .pid = 1, .uid = 1 };
+
+	return vt_signals_note_at(requests, event, &came, now_ns);
+}
+
 /* The doubles that terminals and runners send, and a second one that is meant. */
 START_TEST(doubles_are_one_request)
 {
@@ -119,20 +127,14 @@ START_TEST(doubles_are_one_request)
 	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGTERM, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGINT, NULL), 1);
 	requests = &service.registry->main->requests;
-	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1, now_ns), 1);
-	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1, now_ns + 1), 0);
-	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1,
-					     now_ns + VITALS_MS(499)),
-			  0);
-	ck_assert_uint_eq(requests->expired, 0);
-	ck_assert_uint_eq(vt_signals_note_at(requests, SIGTERM, 0, 1, 1,
-					     now_ns + VITALS_MS(500)),
-			  2);
-	ck_assert_uint_eq(requests->expired, 1);
+	ck_assert_uint_eq(note(requests, SIGTERM, 0, now_ns), 1);
+	ck_assert_uint_eq(note(requests, SIGTERM, 0, now_ns + 1), 0);
+	ck_assert_uint_eq(note(requests, SIGTERM, 0, now_ns + VITALS_MS(499)), 0);
+	ck_assert_uint_eq(service.registry->tree->expired_ns, 0);
+	ck_assert_uint_eq(note(requests, SIGTERM, 0, now_ns + VITALS_MS(500)), 2);
+	ck_assert_uint_eq(service.registry->tree->expired_ns, now_ns + VITALS_MS(500));
 	/* Of another kind it is another at once. */
-	ck_assert_uint_eq(vt_signals_note_at(requests, SIGINT, 1, 1, 1,
-					     now_ns + VITALS_MS(501)),
-			  3);
+	ck_assert_uint_eq(note(requests, SIGINT, 1, now_ns + VITALS_MS(501)), 3);
 }
 END_TEST
 
