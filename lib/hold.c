@@ -107,7 +107,8 @@ static bool quick_allowed(vitals_registry *registry, const vitals_quitter *quitt
 	    (atomic_load_explicit(&root->flags, memory_order_relaxed) & VT_ROOT_QUITTING))
 		return false;
 	/* Itself is one of them. */
-	if (tree->n_finishes && vt_slot_get(&root->totals.threads) <= tree->n_quick + 1)
+	if (atomic_load_explicit(&tree->n_finishes, memory_order_relaxed) &&
+	    vt_slot_get(&root->totals.threads) <= tree->n_quick + 1)
 		return false;
 	for (at = vt_quitter_index(quitter) + 1; at;
 	     at = vt_slot_get(&vt_quitter_slot(quitter)->parent)) {

@@ -63,7 +63,7 @@ struct vt_tree {
 	uint32_t watched; /* somebody wants to know of every departure */
 	uint32_t n_quick; /* holds that count by themselves: see hold.c */
 	uint32_t n_waits; /* that want them not to */
-	uint32_t n_finishes;
+	_Atomic uint32_t n_finishes;
 	/* index + 1: ended and not joined; and dead ones, until they are put away */
 	uint32_t over_first;
 	uint32_t kick_first; /* index + 1: told, but still in a condition wait */
