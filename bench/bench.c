@@ -22,7 +22,7 @@ static const char usage[] =
 	"Measures what the library costs, and prints a table.\n"
 	"\n"
 	"  --short        a minute or two, rather than ten\n"
-	"  --only TOPIC   beats, scopes, questions, cores, register, scale, tree, "
+	"  --only TOPIC   beats, scopes, questions, holds, cores, register, scale, tree, "
 	"polls,\n"
 	"                 wakes, joins or watch; may be repeated\n"
 	"  --seed N       of what is random (1)\n"
@@ -37,10 +37,10 @@ static const struct topic {
 } topics[] = {
 	{ "beats", beats_bench },         { "scopes", scopes_bench },
 	{ "questions", questions_bench }, { "cores", cores_bench },
+	{ "holds", holds_bench },         { "joins", joins_bench },
 	{ "register", register_bench },   { "scale", scale_bench },
 	{ "tree", tree_bench },           { "polls", polls_bench },
-	{ "wakes", wakes_bench },         { "joins", joins_bench },
-	{ "watch", watch_bench },
+	{ "wakes", wakes_bench },         { "watch", watch_bench },
 };
 
 enum {

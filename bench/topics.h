@@ -21,6 +21,7 @@ struct effort {
 void beats_bench(const struct effort *effort);
 void scopes_bench(const struct effort *effort);
 void questions_bench(const struct effort *effort);
+void holds_bench(const struct effort *effort);
 void cores_bench(const struct effort *effort);
 void register_bench(const struct effort *effort);
 void scale_bench(const struct effort *effort);

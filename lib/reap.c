@@ -360,6 +360,7 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id)
 	if (!vt_quitter_current(quitter))
 		return 0;
 	vt_lock(&registry->lock);
+	vt_holds_settle(registry);
 	member = vt_member_find(registry, quitter, thread_id);
 	if (!member)
 		r = -ESRCH;

@@ -314,20 +314,20 @@ int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 	}
 }
 
-int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
-			     vitals_snapshot **late)
+/* While somebody waits no hold is quick. */
+static void waits_add(vitals_registry *registry, uint32_t n)
+{
+	vt_lock(&registry->lock);
+	registry->tree->n_waits += n;
+	vt_holds_settle(registry);
+	vt_unlock(&registry->lock);
+}
+
+static int wait_done(vitals_quitter *quitter, uint64_t timeout_ns, vitals_snapshot **late)
 {
 	uint64_t now_ns;
 	int r;
 
-	if (late)
-		*late = NULL;
-	if (!quitter)
-		return -EINVAL;
-	if (!vt_quitter_current(quitter))
-		return -ECHILD;
-	if (vt_thread_is_inside(quitter))
-		return -EDEADLK;
 	r = vt_report_wait(quitter, vt_clock_after(vt_clock_now(), timeout_ns));
 	now_ns = vt_clock_now();
 	/*
@@ -338,4 +338,25 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
 		return r;
 	vt_report_done(quitter, now_ns);
 	return 0;
+}
+
+int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
+			     vitals_snapshot **late)
+{
+	vitals_registry *registry;
+	int r;
+
+	if (late)
+		*late = NULL;
+	if (!quitter)
+		return -EINVAL;
+	if (!vt_quitter_current(quitter))
+		return -ECHILD;
+	if (vt_thread_is_inside(quitter))
+		return -EDEADLK;
+	registry = vt_quitter_registry(quitter);
+	waits_add(registry, 1);
+	r = wait_done(quitter, timeout_ns, late);
+	waits_add(registry, UINT32_MAX);
+	return r;
 }

@@ -288,6 +288,10 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
  * @quitter: the quitter
  * @what: its name in reports; the same name counts up
  *
+ * For requests, uploads, what is in a queue. Takes no lock, for one or two names in a quitter, while
+ * nobody waits for it, in it or anywhere; a name that comes and goes is the same hold, whose age in
+ * reports then counts from its first.
+ *
  * Threads: any.
  * Return: 0; -ECANCELED once told to quit; -EINVAL for NULL or a bad name; -ENOMEM.
  */
