@@ -317,7 +317,7 @@ static void *waits_too(void *arg)
 START_TEST(many_wait_and_all_are_woken)
 {
 	enum {
-		N = 32
+		N = 64
 	};
 	vitals_quitter *child = child_of(service.main, "a");
 	pthread_t threads[N];
