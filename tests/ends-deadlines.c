@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * With the allocator's lock held for ever, and more: the process is gone soon after the deadline,
+ * has said who was late, and those who flush were told.
+ */
+
+#include "ends-host.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+#define TIMEOUT_NS VITALS_MS(150)
+#define LATE_NS VITALS_MS(20)
+#define AFTER_NS VITALS_MS(5)
+
+static const struct host hosts[] = {
+	{ "exit", HANG_MALLOC, .main = MAIN_EXITS, .first = true },
+	{ "exit, then it hangs", HANG_MALLOC, .main = MAIN_EXITS },
+	{ "main in malloc", HANG_MALLOC, .main = MAIN_ALLOCATES,
+	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "main in malloc, abort", HANG_MALLOC, .main = MAIN_ALLOCATES,
+	  .at_deadline = VITALS_ABORT_AT_DEADLINE },
+	{ "main away", HANG_MALLOC, .main = MAIN_IS_AWAY, .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "finish, abort", HANG_MALLOC, .main = MAIN_FINISHES,
+	  .at_deadline = VITALS_ABORT_AT_DEADLINE },
+	{ "stderr is full", HANG_MALLOC, .main = MAIN_EXITS, .output = OUTPUT_FULL },
+	{ "stderr is full, main in malloc", HANG_MALLOC, .main = MAIN_ALLOCATES,
+	  .at_deadline = VITALS_EXIT_AT_DEADLINE, .output = OUTPUT_FULL },
+	{ "stderr is closed", HANG_MALLOC, .main = MAIN_EXITS, .output = OUTPUT_CLOSED },
+	{ "stdio", HANG_MALLOC | HANG_STDIO, .main = MAIN_EXITS },
+	{ "registry's lock", HANG_MALLOC | HANG_REGISTRY, .main = MAIN_EXITS },
+	{ "registry's lock first", HANG_MALLOC | HANG_REGISTRY, .main = MAIN_EXITS, .first = true },
+	{ "registry's lock, main in malloc", HANG_MALLOC | HANG_REGISTRY, .main = MAIN_ALLOCATES,
+	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "judge", HANG_MALLOC | HANG_JUDGE, .main = MAIN_EXITS },
+	{ "judge, main in malloc", HANG_MALLOC | HANG_JUDGE, .main = MAIN_ALLOCATES,
+	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "events_lock", HANG_MALLOC | HANG_EVENTS, .main = MAIN_EXITS },
+	{ "monitor_control", HANG_MALLOC | HANG_MONITOR, .main = MAIN_EXITS },
+	{ "notifier_control first", HANG_MALLOC | HANG_NOTIFIER | HANG_CALLBACK, .main = MAIN_EXITS,
+	  .first = true },
+	{ "notifier_lock", HANG_MALLOC | HANG_CALLS, .main = MAIN_EXITS },
+	{ "all locks", HANG_MALLOC | HANG_STDIO | HANG_LOCKS, .main = MAIN_EXITS },
+	{ "all locks, main in malloc", HANG_MALLOC | HANG_STDIO | HANG_LOCKS,
+	  MAIN_ALLOCATES, .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "a callback", HANG_MALLOC | HANG_CALLBACK, .main = MAIN_EXITS },
+	{ "a condition", HANG_MALLOC | HANG_COND, .main = MAIN_EXITS },
+	{ "a condition, main in malloc", HANG_MALLOC | HANG_COND, .main = MAIN_ALLOCATES,
+	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "on the way out", HANG_MALLOC | HANG_WAY_OUT, .main = MAIN_EXITS },
+	{ "drain", HANG_MALLOC | HANG_DRAIN, .main = MAIN_EXITS },
+	{ "all of it", HANG_MALLOC | HANG_STDIO | HANG_LOCKS | HANG_CALLBACK | HANG_COND |
+			       HANG_WAY_OUT | HANG_DRAIN,
+	  .main = MAIN_EXITS },
+};
+
+static const char *wrong_of(const struct host *host, const struct end *end)
+{
+	bool aborts = host->at_deadline == VITALS_ABORT_AT_DEADLINE;
+
+	if (aborts && (!WIFSIGNALED(end->status) || WTERMSIG(end->status) != SIGABRT))
+		return "no SIGABRT";
+	if (!aborts && !ends_exited(end, HOST_LATE))
+		return "not the right status";
+	if (end->over_ns < atomic_load(&board->asked_ns) + host->timeout_ns)
+		return "before the deadline";
+	if (!atomic_load(&board->flushed))
+		return "who flushes was not told";
+	if (host->output == OUTPUT_READ && !ends_host_named(host, end->text))
+		return "not the right names";
+	return NULL;
+}
+
+static bool host_ends(const struct host *template, uint32_t n)
+{
+	struct host host = *template;
+	struct tally tally = ends_tally(host.what, n);
+	struct end end;
+	const char *wrong;
+	uint32_t i;
+
+	host.timeout_ns = TIMEOUT_NS;
+	for (i = 0; i < n; i++) {
+		pid_t pid = ends_begin(ends_host, &host, host.output);
+		bool asked = ends_host_ask(pid);
+
+		if (!asked)
+			(void)kill(pid, SIGKILL);
+		ends_wait(pid, &end);
+		wrong = asked ? wrong_of(&host, &end) : "did not get as far";
+		if (wrong) {
+			tally.wrong++;
+			ends_complain(host.what, &end, wrong);
+		}
+		ends_took(&tally,
+			  end.over_ns - atomic_load(&board->asked_ns) - host.timeout_ns);
+		ends_bare();
+	}
+	return ends_judge(&tally, LATE_NS);
+}
+
+bool ends_deadlines(uint32_t n)
+{
+	bool well = true;
+	uint32_t i;
+
+	printf("leaves, after the deadline:\n");
+	for (i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		well &= host_ends(&hosts[i], n);
+	return well;
+}
+
+/* Who flushes is told, by chance of all that may hang; and finish is back in time. */
+
+static void chosen(struct host *host, struct chance *chance)
+{
+	static const uint32_t hangs[] = {
+		HANG_MALLOC, HANG_STDIO,    HANG_REGISTRY, HANG_JUDGE, HANG_EVENTS, HANG_MONITOR,
+		HANG_CALLS,  HANG_CALLBACK, HANG_COND,     HANG_DRAIN, HANG_WAY_OUT,
+	};
+	uint32_t i, n = (uint32_t)chance_below(chance, 4);
+
+	*host = (struct host){ .what = "by chance", .timeout_ns = VITALS_MS(200) };
+	for (i = 0; i < n; i++)
+		host->hangs |= hangs[chance_below(chance, sizeof(hangs) / sizeof(hangs[0]))];
+	host->main = (enum host_main)chance_below(chance, 4);
+	host->first = chance_below(chance, 2);
+	if (host->main == MAIN_ALLOCATES || chance_below(chance, 4) == 0)
+		host->at_deadline = VITALS_EXIT_AT_DEADLINE;
+	if (host->main == MAIN_ALLOCATES)
+		host->hangs |= HANG_MALLOC;
+}
+
+bool ends_flushes(uint32_t n, struct chance *chance)
+{
+	struct tally back = ends_tally("finish is back, after the deadline", n);
+	struct tally gone = ends_tally("gone, after the deadline", n);
+	uint32_t i, flushed = 0;
+	bool well;
+
+	printf("who flushes is told, whatever hangs:\n");
+	for (i = 0; i < n; i++) {
+		struct chance before = *chance;
+		struct host host;
+		struct end end;
+		pid_t pid;
+		char why[128];
+		bool asked, returns;
+
+		chosen(&host, chance);
+		pid = ends_begin(ends_host, &host, OUTPUT_READ);
+		asked = ends_host_ask(pid);
+		ends_wait(pid, &end);
+		returns = host.at_deadline == VITALS_RETURN_AT_DEADLINE &&
+			  (host.main == MAIN_FINISHES || host.main == MAIN_IS_AWAY);
+		flushed += asked && atomic_load(&board->flushed) == 1;
+		if (host.main == MAIN_FINISHES && returns)
+			ends_took(&back, atomic_load(&board->done_ns) -
+						 atomic_load(&board->asked_ns) -
+						 host.timeout_ns);
+		else if (!returns)
+			ends_took(&gone, end.over_ns - atomic_load(&board->asked_ns) -
+						 host.timeout_ns);
+		if (!asked || atomic_load(&board->flushed) != 1 ||
+		    !ends_exited(&end, returns ? HOST_BACK : HOST_LATE)) {
+			(void)snprintf(why, sizeof(why),
+				       "seed %llu, hangs %#x, main %d, %s, asked %d, "
+				       "flushed %u",
+				       (unsigned long long)before.state, host.hangs,
+				       host.main, host.first ? "first" : "later", asked,
+				       atomic_load(&board->flushed));
+			ends_complain("flush", &end, why);
+			back.wrong++;
+		}
+		if (i % 10 == 0)
+			ends_bare();
+		if ((i + 1) % 500 == 0)
+			printf("%u of %u\n", i + 1, n);
+	}
+	printf("%-36s %5u: %u told\n", "those who flush", n, flushed);
+	well = ends_judge(&back, AFTER_NS);
+	return ends_judge(&gone, LATE_NS) && well && flushed == n;
+}
