@@ -224,22 +224,22 @@ static uint32_t finish_count(vitals_quitter *quitter, const struct standing *sta
 	return n;
 }
 
-static int finish_check(vitals_quitter *quitter)
+/* Without a lock, which may not be to be had. */
+static int finish_check(const vitals_quitter *quitter)
 {
-	vitals_registry *registry;
-	bool is_main;
+	const vitals_thread *self = vitals_thread_self();
 
 	if (!quitter)
 		return -EINVAL;
-	registry = vt_quitter_registry(quitter);
 	if (!vt_quitter_current(quitter))
 		return -ECHILD;
-	vt_lock(&registry->lock);
-	is_main = quitter->is_main;
-	vt_unlock(&registry->lock);
-	if (!is_main)
+	if (!vt_quitter_is_main(quitter))
 		return -EINVAL;
-	return vt_thread_is_inside(quitter) ? -EDEADLK : 0;
+	return self && vt_member_current(self) &&
+			       vt_member_registry(self) == vt_quitter_registry(quitter) &&
+			       vt_quitter_akin(self->quitter, quitter)
+		       ? -EDEADLK
+		       : 0;
 }
 
 int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *result,

@@ -45,7 +45,7 @@ static int event_new(vitals_quitter *quitter, bool is_fd, int number, const char
 
 	if (!vt_quitter_current(quitter))
 		return -ECANCELED;
-	if (!vt_main_is(quitter))
+	if (!vt_quitter_is_main(quitter))
 		return -EINVAL;
 	r = event_add(quitter, is_fd, number, text);
 	if (r >= 0)

@@ -162,16 +162,6 @@ static void main_unmake(vitals_registry *registry, vitals_quitter *quitter,
 				  memory_order_release);
 }
 
-bool vt_main_is(vitals_quitter *quitter)
-{
-	bool is;
-
-	vt_lock(&vt_quitter_registry(quitter)->lock);
-	is = quitter->is_main;
-	vt_unlock(&vt_quitter_registry(quitter)->lock);
-	return is;
-}
-
 vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
 {
 	struct vt_told told = { 0 };
@@ -181,7 +171,7 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
 	if (!quitter || !vt_quitter_current(quitter))
 		return NULL;
 	registry = vt_quitter_registry(quitter);
-	main = vt_main_is(quitter);
+	main = vt_quitter_is_main(quitter);
 	if (main) {
 		vt_signals_remove(&registry->main->requests);
 		/* Nobody can put dead ones away any more. */

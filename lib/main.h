@@ -66,9 +66,6 @@ extern const struct vt_monitor_work vt_main_work;
 /* How a request by call begins: vt_tree.begin. */
 int vt_main_begin(vitals_registry *registry, const struct vitals_cause *cause);
 
-/* Is it the main quitter of its registry? */
-bool vt_main_is(vitals_quitter *quitter);
-
 /* The descriptors to poll; @ret_events says which event each is. Return: how many. */
 unsigned vt_main_fds(struct vt_main *main, struct pollfd *fds, uint8_t *ret_events,
 		     unsigned room);

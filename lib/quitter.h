@@ -159,6 +159,22 @@ static inline uint32_t vt_quitter_stage(const struct vt_quitter_slot *slot)
 	return vt_slot_get(&slot->stage) & VT_STAGE_MASK;
 }
 
+/* Is it the root that stands for the registry now? */
+static inline bool vt_quitter_is_main(const vitals_quitter *quitter)
+{
+	return vt_slot_get(&vt_quitter_registry(quitter)->root->main_quitter) ==
+	       vt_quitter_index(quitter) + 1;
+}
+
+/* Of one tree? */
+static inline bool vt_quitter_akin(const vitals_quitter *quitter,
+				   const vitals_quitter *other)
+{
+	return !((vt_slot_get(&vt_quitter_slot(quitter)->stage) ^
+		  vt_slot_get(&vt_quitter_slot(other)->stage)) &
+		 ~VT_STAGE_MASK);
+}
+
 static inline vitals_quitter *vt_quitter_at(const vitals_registry *registry,
 					    uint32_t index)
 {

@@ -222,9 +222,9 @@ uint32_t vt_report_blind(vitals_quitter *quitter, uint64_t now_ns, vitals_snapsh
 			vt_view_slot(view, VT_KIND_MEMBER, (uint32_t)found);
 
 		/* Acquire: all of this use of the slot. */
-		(void)vt_snapshot_late_add(
-			*late, (uint32_t)found,
-			atomic_load_explicit(&slot->gen, memory_order_acquire));
+		(void)vt_snapshot_late_add(*late, (uint32_t)found,
+					   atomic_load_explicit(&slot->gen,
+								memory_order_acquire));
 	}
 	return n;
 }

@@ -17,7 +17,8 @@ static int options_check(const vitals_quitter *parent,
 			 const struct vitals_quitter_options *options)
 {
 	if (options->flags || options->reserved || options->ready_off_ns ||
-	    options->stage >= VT_STAGES)
+	    options->stage >= VT_STAGES || options->at_deadline || options->report_fd ||
+	    options->leave_at || options->late_status)
 		return -EINVAL;
 	/* Relaxed: a node's parent stands still while the node does. */
 	if (options->stage &&

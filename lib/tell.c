@@ -92,8 +92,10 @@ int vt_tell_at(vitals_quitter *quitter, struct vitals_cause *cause, uint64_t now
 	cause->origin_id =
 		atomic_load_explicit(&vt_quitter_slot(quitter)->id, memory_order_relaxed);
 	/* Before the lock: main's time counts, whoever holds it. */
-	if (vt_slot_get(&registry->root->main_quitter) == vt_quitter_index(quitter) + 1)
+	if (vt_quitter_is_main(quitter)) {
 		vt_tree_ask(registry->tree, now_ns);
+		vt_registry_wake(registry);
+	}
 	vt_lock(&registry->lock);
 	begin = quitter->is_main ? registry->tree->begin : NULL;
 	if (begin || vt_tell_marked(quitter)) {

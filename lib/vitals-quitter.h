@@ -183,8 +183,9 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter);
  *
  * Installs a handler (SA_SIGINFO, SA_RESTART, SA_ONSTACK) for just this signal and
  * chains to the one before. A signal that is ignored when this is called stays ignored
- * (nohup). The second signal during a shutdown expires its deadline, the third leaves
- * with 128 + @signo from the handler; the same signal twice within 500 ms is one request.
+ * (nohup). The second signal during a shutdown expires its deadline, but for the share of
+ * those who flush; the third, or the leave_at-th, leaves with 128 + @signo from the handler
+ * itself. The same signal twice within 500 ms is one request.
  *
  * Threads: any.
  * Return: the event's index, 0 or more; -EINVAL for NULL, not a main quitter, or a signal
@@ -271,7 +272,9 @@ int vitals_quitter_send_quit(vitals_quitter *quitter, int status, const char *te
  * @late: receives, after -ETIMEDOUT, a snapshot of just the late threads and holds, to be
  *        freed; NULL: not wanted. Set to NULL otherwise, and also if there is no memory
  *
- * Does not tell anybody to quit. Any number of times and of waiters.
+ * Does not tell anybody to quit. Any number of times and of waiters. A quitter that was told has
+ * a time to leave by, its own timeout_ns or that of one around it, whichever is over first: a wait
+ * that began before is over then, too.
  *
  * Threads: any. From a thread of that subtree it could never end: -EDEADLK at once.
  * Return: 0; -ETIMEDOUT; -EDEADLK; -EINVAL for NULL; -ECHILD in a forked child.
@@ -327,7 +330,9 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id);
  * Waits for the first of: an event of on_signal or on_fd, send_quit on the main quitter,
  * or that every thread there was has returned. Then turns readiness off, tells the stages in
  * order (drain, quit, flush) and waits, all within the main quitter's timeout, counted from
- * the event.
+ * the event. Those who flush have a tenth of it, at most 1 s, to themselves at the end. When it is
+ * up and somebody is late, it returns, or the process ends, as at_deadline says; also if a stuck
+ * thread holds a lock of ours, of stdio or of the allocator.
  *
  * Threads: one that is not in the tree (-EDEADLK), usually main.
  * Return: the exit status, 0 or more, as in vitals_result; -EINVAL for NULL, not a main
@@ -341,8 +346,15 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
  * vitals_exit() - finish, name who is late, and leave the process
  * @main_quitter: the main quitter; NULL leaves with 1 at once
  *
- * Writes one line for each late thread to stderr, by write(2) alone. Then exit() if all have
- * returned, _exit() if not: destructors under living threads crash.
+ * Writes a line for each thread that was told and is still there to stderr, or to report_fd: at
+ * half and four fifths of the time, and when it is up; by write(2) alone. Then exit() if all have
+ * returned, _exit() if not, for destructors under living threads crash; or SIGABRT, if at_deadline
+ * says so. Whatever hangs, the process is gone by the deadline: also if this thread is kept from
+ * getting any further. Handlers of exit() have what is left of the time, at least 1 s.
+ *
+ * The status is 0 after a signal that asked for it, which systemd and Kubernetes read as a clean
+ * stop; that of send_quit, or of the thread that failed; late_status if somebody is late;
+ * 128 + the signal's number if a signal was the last word.
  *
  * Threads: as vitals_quitter_finish().
  * Return: never.

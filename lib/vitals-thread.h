@@ -211,7 +211,9 @@ int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond,
  * vitals_thread_on_quit() - what gets it out of a blocking call
  * @self: the thread
  * @unblock: called when it is told to leave, without a lock of ours, in another thread:
- *           shutdown(fd), a flag that a progress callback reads. NULL: no longer
+ *           shutdown(fd), a flag that a progress callback reads. Called once more when half its
+ *           time to leave is gone and it is still there, so it must do no harm twice, and it must
+ *           not block, for others wait behind it. NULL: no longer
  * @user: for @unblock
  *
  * One at a time; the next call replaces it. When this returns the callback before is not

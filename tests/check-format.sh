@@ -9,7 +9,7 @@ cd "${srcdir:-.}" || exit 1
 
 for tool in clang-format-14 clang-format; do
 	if $tool --version 2>/dev/null | grep -q 'version 14\.'; then
-		exec $tool --style=file ${1---dry-run -Werror} {lib,exporter,examples,examples/indexer,tests,bench}/*.[ch]
+		exec $tool --style=file ${1---dry-run -Werror} {lib,exporter,examples,examples/indexer,tests,bench}/*.[ch] examples/*.cc
 	fi
 done
 echo "no clang-format 14: not checked"

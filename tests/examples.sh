@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# The seeds' programs: each prints what their text promises, and ends with that status.
+# Each example prints what its text promises, and ends with that status.
 
 set -u
 export LC_ALL=C
-: "${EXAMPLES:=./examples}"
+: "${EXAMPLES:=./examples}" "${CC:=cc}" "${WITH_CURL:=no}" "${WITH_UV:=no}" "${WITH_CXX:=no}"
 
 tmp=$(mktemp -d)
 pid=
@@ -36,6 +36,7 @@ run() { # COMMAND...
 
 # A shell's background jobs ignore SIGINT, and the library leaves an ignored signal ignored.
 start() { # COMMAND...
+	: >"$tmp/out" # what the one before has printed is not awaited
 	env --default-signal=INT "$@" >"$tmp/out" 2>"$tmp/err" &
 	pid=$!
 }
@@ -178,5 +179,94 @@ Stopped service successfully
 Received quit from channel 'Http server error' (event 2)
 Successfully quit application, all forked threads returned
 END
+
+# Loops of others, and the library's descriptors in them. A pulse is due twice a second.
+loop() { # WHAT; on stdin what it prints besides
+	start "$EXAMPLES/$1"
+	await 'at work'
+	await pulse 3
+	stop INT
+	set -- "$1" $?
+	sed -i '/^pulse$/d' "$tmp/out"
+	expect "$1" "$2" 0
+}
+
+loop epoll-loop <<'END'
+at work
+loop left
+END
+
+if [ "$WITH_UV" = yes ]; then
+	loop libuv-loop <<-'END'
+		at work
+		SIGINT: 0 late
+		all handles closed
+	END
+else
+	echo 'no libuv: without libuv-loop'
+fi
+
+# Who is first of four is nobody's promise.
+if [ "$WITH_CXX" = yes ]; then
+	run timeout 60 "$EXAMPLES/thread-pool"
+	set -- $?
+	sort -o "$tmp/out" "$tmp/out"
+	expect thread-pool "$1" 0 < <(
+		{
+			seq -f 'job %g' 1 100
+			echo 'done: 0 late'
+		} | sort
+	)
+else
+	echo 'no C++17: without thread-pool'
+fi
+
+# 50 ms from the quit to the end of a blocking call, on the wall's clock: a machine that is
+# busy elsewhere may take longer, so one run of five has to make it.
+cancelled() { # WHAT COMMAND...
+	local what=$1 ms _
+
+	shift
+	for _ in 1 2 3 4 5; do
+		run "$@" || break
+		ms=$(sed -n 's/^cancelled after \([0-9]*\)\.[0-9] ms: .*/\1/p' "$tmp/out")
+		if [ -n "$ms" ] && [ "$ms" -lt 50 ]; then
+			echo "ok: $what: $(cat "$tmp/out")"
+			return
+		fi
+	done
+	echo "FAIL: $what, the last of five: $(cat "$tmp/out" "$tmp/err")"
+	bad=1
+}
+
+# A name that takes three seconds to be found unknown.
+slow_name() { # COMMAND...
+	LD_PRELOAD=$tmp/slow-name.so ASAN_OPTIONS=verify_asan_link_order=0 "$@"
+}
+
+if [ "$WITH_CURL" = yes ]; then
+	cat >"$tmp/slow-name.c" <<-'END'
+		#include <netdb.h>
+		#include <unistd.h>
+
+		int getaddrinfo(const char *name, const char *service,
+				const struct addrinfo *hints, struct addrinfo **ret)
+		{
+			(void)name, (void)service, (void)hints, (void)ret;
+			sleep(3);
+			return EAI_AGAIN;
+		}
+	END
+	$CC -shared -fPIC -o "$tmp/slow-name.so" "$tmp/slow-name.c" || exit 1
+
+	for how in curl-cancel curl-multi; do
+		cancelled "$how" timeout 60 "$EXAMPLES/$how"
+		cancelled "$how, connecting" timeout 60 "$EXAMPLES/$how" connect
+	done
+	cancelled 'curl-multi, resolving' \
+		slow_name timeout 60 "$EXAMPLES/curl-multi" http://name.invalid/
+else
+	echo 'no libcurl: without curl-cancel and curl-multi'
+fi
 
 exit $bad
