@@ -37,7 +37,7 @@ exporter_levels='
 # The only arrows within a level: who, whom.
 drawn='
 beat heartbeat
-blind member
+blind unblock
 cause quitter
 enter heartbeat
 events changes
