@@ -116,6 +116,7 @@ static void members_carried(vitals_registry *registry) VT_UNCHECKED
 	}
 	atomic_store_explicit(&registry->tree->n_over, 0, memory_order_relaxed);
 	atomic_store_explicit(&registry->tree->kicking, 0, memory_order_relaxed);
+	atomic_store_explicit(&registry->tree->away, 0, memory_order_relaxed);
 }
 
 const struct vt_hooks vt_heir_hooks = { .carried = members_carried };

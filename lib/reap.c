@@ -324,8 +324,11 @@ uint64_t vt_thread_callbacks_run(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	/* Those first that cannot keep it for long. */
 	kicks = vt_unblock_kicks(registry);
+	/* Relaxed: a hint. */
+	atomic_store_explicit(&registry->tree->away, 1, memory_order_relaxed);
 	(void)vt_unblock_calls(registry);
 	vt_reap(registry);
+	atomic_store_explicit(&registry->tree->away, 0, memory_order_relaxed);
 	return kicks ? vt_clock_now() + KICK_NS : UINT64_MAX;
 }
 

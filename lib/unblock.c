@@ -207,10 +207,14 @@ bool vt_unblock_kicks_for(vitals_registry *registry, uint64_t now_ns)
 	if (!any)
 		return false;
 	registry->tree->poke(registry);
-	/* Relaxed, both: hints. Who is kept by a broadcast is kept for ever: not this thread, too. */
+	/*
+	 * Relaxed, all: hints. Whoever is kept by a broadcast is kept for ever: not this thread
+	 * too, nor only because the notifier did not get to run.
+	 */
 	if (now_ns > atomic_load_explicit(&registry->tree->kicked_ns,
 					  memory_order_relaxed) +
 			     KEPT_NS &&
+	    atomic_load_explicit(&registry->tree->away, memory_order_relaxed) &&
 	    !atomic_load_explicit(&registry->tree->kicking, memory_order_relaxed))
 		any = vt_unblock_kicks(registry);
 	return any;
