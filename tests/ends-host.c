@@ -213,8 +213,10 @@ static void main_goes(void)
 	case MAIN_EXITS:
 		vitals_exit(root);
 	case MAIN_ALLOCATES:
-		for (;;)
+		for (;;) {
 			free(malloc(1));
+			ends_sleep(VITALS_US(100));
+		}
 	case MAIN_IS_AWAY:
 		ends_sleep(VITALS_S(1));
 	}
