@@ -108,7 +108,8 @@ static bool turn_tree(vitals_quitter *quitter, struct vt_main *main,
 
 	/* Not past the deadline, but for a last try. */
 	if (deadline_ns < until_ns)
-		until_ns = deadline_ns < now_ns + SOON_NS ? now_ns + SOON_NS : deadline_ns;
+		until_ns = deadline_ns < now_ns + SOON_NS ? now_ns + SOON_NS
+							  : deadline_ns;
 	if (!vt_lock_until(&registry->lock, until_ns))
 		return false;
 	all_done = registry->tree->departed && vt_main_empty(quitter);

@@ -22,7 +22,8 @@ static const struct host hosts[] = {
 	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
 	{ "main in malloc, abort", HANG_MALLOC, .main = MAIN_ALLOCATES,
 	  .at_deadline = VITALS_ABORT_AT_DEADLINE },
-	{ "main away", HANG_MALLOC, .main = MAIN_IS_AWAY, .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "main away", HANG_MALLOC, .main = MAIN_IS_AWAY,
+	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
 	{ "finish, abort", HANG_MALLOC, .main = MAIN_FINISHES,
 	  .at_deadline = VITALS_ABORT_AT_DEADLINE },
 	{ "stderr is full", HANG_MALLOC, .main = MAIN_EXITS, .output = OUTPUT_FULL },
@@ -31,16 +32,17 @@ static const struct host hosts[] = {
 	{ "stderr is closed", HANG_MALLOC, .main = MAIN_EXITS, .output = OUTPUT_CLOSED },
 	{ "stdio", HANG_MALLOC | HANG_STDIO, .main = MAIN_EXITS },
 	{ "registry's lock", HANG_MALLOC | HANG_REGISTRY, .main = MAIN_EXITS },
-	{ "registry's lock first", HANG_MALLOC | HANG_REGISTRY, .main = MAIN_EXITS, .first = true },
-	{ "registry's lock, main in malloc", HANG_MALLOC | HANG_REGISTRY, .main = MAIN_ALLOCATES,
-	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
+	{ "registry's lock first", HANG_MALLOC | HANG_REGISTRY, .main = MAIN_EXITS,
+	  .first = true },
+	{ "registry's lock, main in malloc", HANG_MALLOC | HANG_REGISTRY,
+	  .main = MAIN_ALLOCATES, .at_deadline = VITALS_EXIT_AT_DEADLINE },
 	{ "judge", HANG_MALLOC | HANG_JUDGE, .main = MAIN_EXITS },
 	{ "judge, main in malloc", HANG_MALLOC | HANG_JUDGE, .main = MAIN_ALLOCATES,
 	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
 	{ "events_lock", HANG_MALLOC | HANG_EVENTS, .main = MAIN_EXITS },
 	{ "monitor_control", HANG_MALLOC | HANG_MONITOR, .main = MAIN_EXITS },
-	{ "notifier_control first", HANG_MALLOC | HANG_NOTIFIER | HANG_CALLBACK, .main = MAIN_EXITS,
-	  .first = true },
+	{ "notifier_control first", HANG_MALLOC | HANG_NOTIFIER | HANG_CALLBACK,
+	  .main = MAIN_EXITS, .first = true },
 	{ "notifier_lock", HANG_MALLOC | HANG_CALLS, .main = MAIN_EXITS },
 	{ "all locks", HANG_MALLOC | HANG_STDIO | HANG_LOCKS, .main = MAIN_EXITS },
 	{ "all locks, main in malloc", HANG_MALLOC | HANG_STDIO | HANG_LOCKS,
@@ -50,9 +52,11 @@ static const struct host hosts[] = {
 	{ "a condition, main in malloc", HANG_MALLOC | HANG_COND, .main = MAIN_ALLOCATES,
 	  .at_deadline = VITALS_EXIT_AT_DEADLINE },
 	{ "on the way out", HANG_MALLOC | HANG_WAY_OUT, .main = MAIN_EXITS },
+	{ "on the way out, no more", HANG_WAY_OUT, .main = MAIN_EXITS },
 	{ "drain", HANG_MALLOC | HANG_DRAIN, .main = MAIN_EXITS },
-	{ "all of it", HANG_MALLOC | HANG_STDIO | HANG_LOCKS | HANG_CALLBACK | HANG_COND |
-			       HANG_WAY_OUT | HANG_DRAIN,
+	{ "all of it",
+	  HANG_MALLOC | HANG_STDIO | HANG_LOCKS | HANG_CALLBACK | HANG_COND |
+		  HANG_WAY_OUT | HANG_DRAIN,
 	  .main = MAIN_EXITS },
 };
 
@@ -117,14 +121,18 @@ bool ends_deadlines(uint32_t n)
 static void chosen(struct host *host, struct chance *chance)
 {
 	static const uint32_t hangs[] = {
-		HANG_MALLOC, HANG_STDIO,    HANG_REGISTRY, HANG_JUDGE, HANG_EVENTS, HANG_MONITOR,
-		HANG_CALLS,  HANG_CALLBACK, HANG_COND,     HANG_DRAIN, HANG_WAY_OUT,
+		HANG_MALLOC, HANG_STDIO,   HANG_REGISTRY, HANG_JUDGE,
+		HANG_EVENTS, HANG_MONITOR, HANG_CALLS,    HANG_CALLBACK,
+		HANG_COND,   HANG_DRAIN,   HANG_WAY_OUT,
 	};
 	uint32_t i, n = (uint32_t)chance_below(chance, 4);
 
 	*host = (struct host){ .what = "by chance", .timeout_ns = VITALS_MS(200) };
 	for (i = 0; i < n; i++)
-		host->hangs |= hangs[chance_below(chance, sizeof(hangs) / sizeof(hangs[0]))];
+		host->hangs |=
+			hangs[chance_below(chance, sizeof(hangs) / sizeof(hangs[0]))];
+	if (!host->hangs)
+		host->hangs = HANG_WAY_OUT; /* somebody is late */
 	host->main = (enum host_main)chance_below(chance, 4);
 	host->first = chance_below(chance, 2);
 	if (host->main == MAIN_ALLOCATES || chance_below(chance, 4) == 0)

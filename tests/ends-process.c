@@ -285,7 +285,8 @@ bool ends_judge(struct tally *tally, uint64_t limit_ns)
 	slow = limit_ns && over == tally->n;
 	slow |= limit_ns && idle() && over > (tally->n + 99) / 100;
 	if (limit_ns)
-		printf(", %u over %g%s", over, (double)limit_ns / 1e6, slow ? " SLOW" : "");
+		printf(", %u over %g%s", over, (double)limit_ns / 1e6,
+		       slow ? " SLOW" : "");
 	printf(tally->wrong ? ", %u WRONG\n" : "\n", tally->wrong);
 	return !tally->wrong && !slow;
 }

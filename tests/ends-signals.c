@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,7 +102,8 @@ static void bare(const void *arg)
 }
 
 /* From the last of @n signals to its end. */
-static uint64_t signals_send(void (*run)(const void *arg), uint32_t n, struct tally *tally)
+static uint64_t signals_send(void (*run)(const void *arg), uint32_t n,
+			     struct tally *tally)
 {
 	pid_t pid = ends_begin(run, &n, OUTPUT_READ);
 	bool ready = ends_await(&board->ready, 1);
@@ -157,15 +159,18 @@ struct family {
 	bool started; /* else the child has the handles, and its own shutdown */
 	bool ignores;
 	bool in_finish; /* its parent is */
+	bool raw;       /* made without fork's handlers, as by _Fork() */
 	int status;     /* of the child, by a signal if below 0 */
 };
 
 static const struct family families[] = {
-	{ "by default", true, false, false, -SIGTERM },
-	{ "by default, parent in finish", true, false, true, -SIGTERM },
-	{ "ignored", true, true, false, -SIGKILL },
-	{ "ignored, parent in finish", true, true, true, -SIGKILL },
-	{ "nothing started", false, false, false, 5 },
+	{ "by default", .started = true, .status = -SIGTERM },
+	{ "parent in finish", .started = true, .in_finish = true, .status = -SIGTERM },
+	{ "made raw", .started = true, .raw = true, .status = -SIGTERM },
+	{ "ignored", .started = true, .ignores = true, .status = -SIGKILL },
+	{ "ignored, parent in finish", .started = true, .ignores = true,
+	  .in_finish = true, .status = -SIGKILL },
+	{ "nothing started", .status = 5 },
 };
 
 static void child(const struct family *family)
@@ -216,7 +221,7 @@ static void parent(const void *arg)
 	    vitals_quitter_on_signal(root, SIGTERM, NULL) < 0 ||
 	    (family->started && vitals_start(NULL)))
 		_exit(98);
-	pid = fork();
+	pid = family->raw ? (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) : fork();
 	if (pid == 0)
 		child(family);
 	atomic_store(&board->pid, (int)pid);
@@ -241,7 +246,7 @@ bool ends_forks(uint32_t n)
 			wrong++;
 			ends_complain(families[at].what, &end, "SIGTERM to a child");
 		}
-		printf("SIGTERM to a child, %-31s %5u: %u wrong\n", families[at].what, n,
+		printf("SIGTERM to a child, %-25s  %5u: %u wrong\n", families[at].what, n,
 		       wrong);
 		all += wrong;
 	}

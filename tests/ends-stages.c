@@ -210,7 +210,8 @@ static bool make(struct shutdown *shutdown, struct chance *chance)
 	shutdown->budget_ns = VITALS_MS(1 + chance_below(chance, 20000));
 	shutdown->second_ns = UINT64_MAX;
 	if (chance_below(chance, 3) == 0)
-		shutdown->ready_off_ns = chance_below(chance, shutdown->budget_ns * 3 / 2);
+		shutdown->ready_off_ns =
+			chance_below(chance, shutdown->budget_ns * 3 / 2);
 	if (chance_below(chance, 5) == 0)
 		shutdown->second_ns = T + chance_below(chance, shutdown->budget_ns);
 	VITALS_INIT(&options);
@@ -227,13 +228,16 @@ static bool make(struct shutdown *shutdown, struct chance *chance)
 
 		VITALS_INIT(&options);
 		options.stage = child->stage = (uint32_t)chance_below(chance, 3);
-		child->leaves_ns = chance_below(chance, 4) == 0
-					   ? UINT64_MAX
-					   : T + chance_below(chance, shutdown->budget_ns);
-		if (vitals_quitter_new(shutdown->main, "child", &options, &child->quitter) ||
+		child->leaves_ns =
+			chance_below(chance, 4) == 0
+				? UINT64_MAX
+				: T + chance_below(chance, shutdown->budget_ns);
+		if (vitals_quitter_new(shutdown->main, "child", &options,
+				       &child->quitter) ||
 		    vitals_quitter_hold(child->quitter, "work"))
 			return false;
-		note(shutdown, child->stage ? child->stage == 1 ? "drain" : "flush" : "quit",
+		note(shutdown,
+		     child->stage ? child->stage == 1 ? "drain" : "flush" : "quit",
 		     child->leaves_ns - T);
 	}
 	return true;
@@ -245,7 +249,8 @@ static void unmake(struct shutdown *shutdown)
 
 	for (i = 0; i < shutdown->n; i++) {
 		if (!shutdown->children[i].left)
-			(void)vitals_quitter_release(shutdown->children[i].quitter, "work");
+			(void)vitals_quitter_release(shutdown->children[i].quitter,
+						     "work");
 		(void)vitals_quitter_free(shutdown->children[i].quitter);
 	}
 	(void)vitals_quitter_free(shutdown->main);

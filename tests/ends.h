@@ -34,7 +34,8 @@ extern struct board *board;
 
 /* Ways to hang; a set of them. */
 enum hang {
-	HANG_MALLOC = 1 << 0, /* the allocator's lock is held for ever, as the others below */
+	HANG_MALLOC =
+		1 << 0, /* the allocator's lock is held for ever, as the others below */
 	HANG_STDIO = 1 << 1,
 	HANG_REGISTRY = 1 << 2,
 	HANG_JUDGE = 1 << 3,
@@ -43,9 +44,11 @@ enum hang {
 	HANG_NOTIFIER = 1 << 6,
 	HANG_CALLS = 1 << 7, /* what the notifier calls */
 	HANG_LOCKS = 0xfc,
+	HANG_HELD = 0xff,       /* any of them */
 	HANG_CALLBACK = 1 << 8, /* somebody's on_quit never returns */
-	HANG_COND = 1 << 9, /* a condition has a waiter that is stuck in a signal handler */
-	HANG_DRAIN = 1 << 10, /* one that drains does not leave */
+	HANG_COND =
+		1 << 9, /* a condition has a waiter that is stuck in a signal handler */
+	HANG_DRAIN = 1 << 10,   /* one that drains does not leave */
 	HANG_WAY_OUT = 1 << 11, /* a destructor of one that has returned does not */
 };
 
