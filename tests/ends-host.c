@@ -269,6 +269,11 @@ static unsigned count(const char *text, const char *name)
 	return n;
 }
 
+bool ends_host_starved(const struct host *what, const char *text)
+{
+	return !(what->hangs & HANG_REGISTRY) && count(text, "main/flush/flush");
+}
+
 bool ends_host_named(const struct host *what, const char *text)
 {
 	/* Whoever leaves needs the registry's lock, and hangs in it. */

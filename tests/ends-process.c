@@ -256,7 +256,7 @@ void ends_bare(void)
 		bare[n_bare++] = end.over_ns - board->asked_ns;
 }
 
-static bool idle(void)
+bool ends_idle(void)
 {
 	static uint64_t sorted[BARE_MAX];
 
@@ -265,13 +265,11 @@ static bool idle(void)
 	return rank(sorted, n_bare, 99) <= (double)IDLE_P99_NS / 1e6;
 }
 
-bool ends_idle(void)
+void ends_bare_print(void)
 {
-	bool is = idle();
-
 	line_print("a bare process, late", bare, n_bare);
-	printf(", machine %s\n", is ? "idle" : "busy: how soon does not count");
-	return is;
+	printf(", machine %s\n",
+	       ends_idle() ? "idle" : "busy: how soon does not count");
 }
 
 bool ends_judge(struct tally *tally, uint64_t limit_ns)
@@ -283,7 +281,7 @@ bool ends_judge(struct tally *tally, uint64_t limit_ns)
 		over += (int64_t)tally->took[i] > (int64_t)limit_ns;
 	line_print(tally->what, tally->took, tally->n);
 	slow = limit_ns && over == tally->n;
-	slow |= limit_ns && idle() && over > (tally->n + 99) / 100;
+	slow |= limit_ns && ends_idle() && over > (tally->n + 99) / 100;
 	if (limit_ns)
 		printf(", %u over %g%s", over, (double)limit_ns / 1e6,
 		       slow ? " SLOW" : "");

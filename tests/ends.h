@@ -104,8 +104,11 @@ bool ends_judge(struct tally *tally, uint64_t limit_ns);
 /* How late a process is that leaves at its own time: after each case, as its baseline. */
 void ends_bare(void);
 
-/* Is the machine idle enough for how soon to count? Prints the baseline. */
+/* Is the machine idle enough for how soon to count? */
 bool ends_idle(void);
+
+/* Prints the baseline. */
+void ends_bare_print(void);
 
 /* What went wrong, in so many words; not more than some of it. */
 void ends_complain(const char *what, const struct end *end, const char *why);
