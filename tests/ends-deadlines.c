@@ -137,6 +137,9 @@ static void chosen(struct host *host, struct chance *chance)
 	if (!host->hangs)
 		host->hangs = HANG_WAY_OUT; /* somebody is late */
 	host->main = (enum host_main)chance_below(chance, 4);
+	host->waits = chance_below(chance, 8) == 0;
+	if (host->waits) /* it looks by itself every 50 ms */
+		host->timeout_ns = VITALS_S(1);
 	host->first = chance_below(chance, 2);
 	if (host->main == MAIN_ALLOCATES || chance_below(chance, 4) == 0)
 		host->at_deadline = VITALS_EXIT_AT_DEADLINE;
@@ -156,9 +159,11 @@ static void flush_complain(const struct host *host, const struct end *end, uint6
 {
 	char why[128];
 
-	(void)snprintf(why, sizeof(why), "seed %llu, hangs %#x, main %d, %s, flushed %u",
+	(void)snprintf(why, sizeof(why),
+		       "seed %llu, hangs %#x, main %d, %s%s, flushed %u",
 		       (unsigned long long)seed, host->hangs, host->main,
-		       host->first ? "first" : "later", atomic_load(&board->flushed));
+		       host->first ? "first" : "later", host->waits ? ", waits" : "",
+		       atomic_load(&board->flushed));
 	ends_complain("flush", end, why);
 }
 
@@ -171,7 +176,8 @@ static void flush_run(struct flushes *flushes, struct chance *chance)
 	pid_t pid;
 
 	chosen(&host, chance);
-	returns = host.at_deadline == VITALS_RETURN_AT_DEADLINE && host.main != MAIN_EXITS;
+	returns = host.at_deadline == VITALS_RETURN_AT_DEADLINE &&
+		  host.main != MAIN_EXITS;
 	pid = ends_begin(ends_host, &host, OUTPUT_READ);
 	asked = ends_host_ask(pid);
 	ends_wait(pid, &end);

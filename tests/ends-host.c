@@ -33,12 +33,26 @@ static int obeys(vitals_thread *self, void *arg)
 	return 0;
 }
 
+/* On a condition of its own, where nobody is stuck. */
+static void wait_until_told(vitals_thread *self)
+{
+	static pthread_mutex_t mine = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_cond_t news = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&mine);
+	while (vitals_thread_cond_wait(self, &news, &mine, VITALS_FOREVER) == 0)
+		continue;
+	pthread_mutex_unlock(&mine);
+}
+
 static int flushes(vitals_thread *self, void *arg)
 {
 	(void)arg;
 	atomic_fetch_add(&n_running, 1);
-	while (vitals_thread_sleep(self, VITALS_FOREVER) == 0)
+	while (!host->waits && vitals_thread_sleep(self, VITALS_FOREVER) == 0)
 		continue;
+	if (host->waits)
+		wait_until_told(self);
 	atomic_fetch_add(&board->flushed, 1);
 	return 0;
 }
@@ -221,7 +235,7 @@ static void main_goes(void)
 			ends_sleep(VITALS_US(100));
 		}
 	case MAIN_IS_AWAY:
-		ends_sleep(VITALS_S(1));
+		ends_sleep(host->timeout_ns * 2);
 	}
 	_exit(HOST_BACK);
 }

@@ -16,13 +16,14 @@ enum host_main {
 	MAIN_FINISHES, /* and leaves with 42, if that comes back */
 	MAIN_EXITS,
 	MAIN_ALLOCATES, /* which hangs if it is told to */
-	MAIN_IS_AWAY,   /* for a second, and leaves with 42 */
+	MAIN_IS_AWAY,   /* for twice the time, and leaves with 42 */
 };
 
 struct host {
 	const char *what;
 	uint32_t hangs; /* enum hang */
 	enum host_main main;
+	bool waits; /* who flushes: on a condition, rather than asleep */
 	bool first; /* it hangs before main is where it is to be, rather than after that */
 	enum vitals_at_deadline at_deadline;
 	enum output output;

@@ -268,8 +268,7 @@ bool ends_idle(void)
 void ends_bare_print(void)
 {
 	line_print("a bare process, late", bare, n_bare);
-	printf(", machine %s\n",
-	       ends_idle() ? "idle" : "busy: how soon does not count");
+	printf(", machine %s\n", ends_idle() ? "idle" : "busy: how soon does not count");
 }
 
 bool ends_judge(struct tally *tally, uint64_t limit_ns)
