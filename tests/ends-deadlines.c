@@ -70,8 +70,7 @@ static const char *wrong_of(const struct host *host, const struct end *end)
 		return "not the right status";
 	if (end->over_ns < atomic_load(&board->asked_ns) + host->timeout_ns)
 		return "before the deadline";
-	if (host->output == OUTPUT_READ && !ends_idle() &&
-	    ends_host_starved(host, end->text))
+	if (host->output == OUTPUT_READ && !ends_idle() && ends_host_starved(end->text))
 		return NULL;
 	if (!atomic_load(&board->flushed))
 		return "who flushes was not told";
@@ -183,7 +182,7 @@ static void flush_run(struct flushes *flushes, struct chance *chance)
 	ends_wait(pid, &end);
 	deadline_ns = atomic_load(&board->asked_ns) + host.timeout_ns;
 	told = asked && atomic_load(&board->flushed) == 1;
-	starved = asked && !told && ends_host_starved(&host, end.text);
+	starved = asked && !told && ends_host_starved(end.text);
 	flushes->told += told;
 	flushes->starved += starved;
 	if ((!told && !starved) || !ends_exited(&end, returns ? HOST_BACK : HOST_LATE)) {

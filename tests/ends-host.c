@@ -236,6 +236,8 @@ static void main_goes(void)
 		}
 	case MAIN_IS_AWAY:
 		ends_sleep(host->timeout_ns * 2);
+		/* On a busy machine they come later, and have their share all the same. */
+		(void)ends_await(&board->flushed, 1);
 	}
 	_exit(HOST_BACK);
 }
@@ -283,9 +285,9 @@ static unsigned count(const char *text, const char *name)
 	return n;
 }
 
-bool ends_host_starved(const struct host *what, const char *text)
+bool ends_host_starved(const char *text)
 {
-	return !(what->hangs & HANG_REGISTRY) && count(text, "main/flush/flush");
+	return strstr(text, "main/flush/flush (") || count(text, "main/obeys");
 }
 
 bool ends_host_named(const struct host *what, const char *text)

@@ -39,8 +39,8 @@ void ends_host(const void *arg);
 /* Asks it to quit. Return: false if it was not there. */
 bool ends_host_ask(pid_t pid);
 
-/* Was who flushes told, and has not run, though it could? The machine was busy. */
-bool ends_host_starved(const struct host *host, const char *text);
+/* Does @text name who does leave, if it gets to run? The machine was busy, or it was not woken. */
+bool ends_host_starved(const char *text);
 
 /* Is each of those that have to be late named in @text, once, and nobody else? */
 bool ends_host_named(const struct host *host, const char *text);
