@@ -208,8 +208,7 @@ bool ends_flushes(uint32_t n, struct chance *chance)
 	printf("who flushes is told, whatever hangs:\n");
 	for (i = 0; i < n; i++) {
 		flush_run(&flushes, chance);
-		if (i % 10 == 0)
-			ends_bare();
+		ends_bare();
 		if ((i + 1) % 500 == 0)
 			printf("%u of %u\n", i + 1, n);
 	}

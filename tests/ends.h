@@ -83,7 +83,7 @@ void ends_hold(vitals_registry *registry, uint32_t hangs);
 /* Runs @run in a process of its own. Return: its pid. */
 pid_t ends_begin(void (*run)(const void *arg), const void *arg, enum output output);
 
-/* Waits until what it says of itself is @n. Return: false if it has ended, or a second has passed. */
+/* Waits until what it says of itself is @n. Return: false after very long. */
 bool ends_await(_Atomic uint32_t *word, uint32_t n);
 
 /* Waits for its end. */
