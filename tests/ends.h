@@ -96,7 +96,7 @@ struct tally ends_tally(const char *what, uint32_t n);
 void ends_took(struct tally *tally, uint64_t ns);
 
 /*
- * Prints it. @limit_ns: 99 of 100 are to take no longer, if the machine is idle; one at least, however
+ * Prints it. @limit_ns: 99 of 100 are to take no longer, if the machine is idle; one of many, however
  * busy it is; 0: whatever. Return: whether all is well.
  */
 bool ends_judge(struct tally *tally, uint64_t limit_ns);
