@@ -210,6 +210,9 @@ struct vt_shutdown_slot *vt_quitter_shutdown(vitals_registry *registry,
 					     vitals_quitter *quitter, bool made)
 	VT_REQUIRES(registry->lock);
 
+void vt_quitter_shutdown_free(vitals_registry *registry, vitals_quitter *quitter)
+	VT_REQUIRES(registry->lock);
+
 static inline void vt_quitter_ref(vitals_registry *registry, vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock)
 {

@@ -14,7 +14,7 @@ export LC_ALL=C
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave
-2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell blind
+2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print missing report
 5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
@@ -40,6 +40,7 @@ asked systemd
 beat heartbeat
 blind member
 cause quitter
+deadline quitter
 enter heartbeat
 events changes
 exit main
