@@ -21,9 +21,10 @@ static const char usage[] =
 	"usage: bench [OPTION]...\n"
 	"Measures what the library costs, and prints a table.\n"
 	"\n"
-	"  --short        less than a minute, rather than five\n"
-	"  --only TOPIC   beats, scopes, questions, cores, register, scale or watch;\n"
-	"                 may be repeated\n"
+	"  --short        a minute or two, rather than ten\n"
+	"  --only TOPIC   beats, scopes, questions, holds, cores, register, scale, tree, "
+	"polls,\n"
+	"                 wakes, joins or watch; may be repeated\n"
 	"  --seed N       of what is random (1)\n"
 	"  --output FILE  the table goes there too\n"
 	"  --help         prints this\n"
@@ -36,8 +37,10 @@ static const struct topic {
 } topics[] = {
 	{ "beats", beats_bench },         { "scopes", scopes_bench },
 	{ "questions", questions_bench }, { "cores", cores_bench },
+	{ "holds", holds_bench },         { "joins", joins_bench },
 	{ "register", register_bench },   { "scale", scale_bench },
-	{ "watch", watch_bench },
+	{ "tree", tree_bench },           { "polls", polls_bench },
+	{ "wakes", wakes_bench },         { "watch", watch_bench },
 };
 
 enum {

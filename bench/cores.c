@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 
 #define TWICE 0.95
+#define FLAT 1.15
 
 struct bare {
 	_Alignas(128) _Atomic uint64_t word;
@@ -41,6 +42,21 @@ static void bare_add(void *arg, uint64_t n)
 		atomic_fetch_add_explicit(&bare->word, 1, memory_order_relaxed);
 }
 
+static void bare_loads(void *arg, uint64_t n)
+{
+	const struct bare *bares = arg;
+
+	for (; n; n--)
+		KEEP(atomic_load_explicit(&bares[0].word, memory_order_acquire) |
+		     atomic_load_explicit(&bares[1].word, memory_order_acquire));
+}
+
+static void must_quit(void *arg, uint64_t n)
+{
+	for (; n; n--)
+		KEEP(vitals_quitter_must_quit(arg));
+}
+
 static void touch(void *arg, uint64_t n)
 {
 	for (; n; n--) {
@@ -55,7 +71,7 @@ static void pulse(void *arg, uint64_t n)
 		(void)vitals_heartbeat_pulse(arg);
 }
 
-/* What both threads do, each to its own. */
+/* What both threads do, each to its own, or both to the same. */
 struct job {
 	void (*fn)(void *arg, uint64_t n);
 	void *args[2];
@@ -151,6 +167,18 @@ static void row_add(const char *figure, const struct job *job, const struct job 
 	row_judge(row, scaling(job) >= TWICE);
 }
 
+/* What each asks costs no more because the other asks too. */
+static void flat_row(const char *figure, const struct job *job, const struct job *bare)
+{
+	struct row *row = table_row(figure);
+
+	cell(row, MEASURED, "%.2f x one thread's", 1 / scaling(job));
+	cell(row, BASELINE, "%.2f x two bare loads", 1 / scaling(bare));
+	cell(row, RATIO, "%.2f", scaling(bare) / scaling(job));
+	cell(row, BOUND, "<= %g x", FLAT);
+	row_judge(row, scaling(job) * FLAT >= 1);
+}
+
 /* The first two cores that we may use. Return: whether there are two. */
 static bool two_cores(cpu_set_t cpus[2])
 {
@@ -174,6 +202,8 @@ enum {
 	ADD,
 	TOUCH,
 	PULSE,
+	LOADS,
+	MUST_QUIT,
 	JOBS
 };
 
@@ -201,20 +231,26 @@ void cores_bench(const struct effort *effort)
 		[ADD] = { .fn = bare_add, .args = { &bares[0], &bares[1] } },
 		[TOUCH] = { .fn = touch },
 		[PULSE] = { .fn = pulse },
+		[LOADS] = { .fn = bare_loads, .args = { bares, bares } },
+		[MUST_QUIT] = { .fn = must_quit },
 	};
 	vitals_registry *registry;
 	vitals_heartbeat *beats[2];
+	vitals_quitter *quitter;
 	cpu_set_t cpus[2];
 	int i;
 
 	if (!two_cores(cpus)) {
 		row_skip(table_row("two threads, touch"), "there is one core");
 		row_skip(table_row("two threads, pulse"), "there is one core");
+		row_skip(table_row("must quit, by two"), "there is one core");
 		return;
 	}
 	must(vitals_registry_new(0, &registry) == 0);
 	must(vitals_start(registry) == 0);
+	must(vitals_quitter_new_main(registry, VITALS_S(1), NULL, &quitter) == 0);
 	for (i = 0; i < 2; i++) {
+		jobs[MUST_QUIT].args[i] = quitter;
 		must(vitals_heartbeat_new(registry, "cores", VITALS_S(10), NULL,
 					  &beats[i]) == 0);
 		jobs[TOUCH].args[i] = jobs[PULSE].args[i] = beats[i];
@@ -222,6 +258,8 @@ void cores_bench(const struct effort *effort)
 	jobs_measure(jobs, cpus, effort->brief ? 200 : 1000);
 	row_add("two threads, touch", &jobs[TOUCH], &jobs[STORE], "bare store");
 	row_add("two threads, pulse", &jobs[PULSE], &jobs[ADD], "locked add");
+	flat_row("must quit, by two", &jobs[MUST_QUIT], &jobs[LOADS]);
+	vitals_quitter_free(quitter);
 	for (i = 0; i < 2; i++)
 		vitals_heartbeat_unref(beats[i]);
 	vitals_registry_free(registry);

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "topics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SLICE_NS 1000000u
@@ -70,4 +71,18 @@ uint64_t samples_quantile(const struct samples *samples, double fraction)
 	if (!samples->n)
 		return 0;
 	return samples->values[rank < samples->n ? rank : samples->n - 1];
+}
+
+double resident(void)
+{
+	char line[128];
+	double kib = 0;
+	FILE *file = fopen("/proc/self/smaps_rollup", "re");
+
+	must(file != NULL);
+	while (fgets(line, sizeof(line), file) && sscanf(line, "Pss: %lf", &kib) != 1)
+		continue;
+	fclose(file);
+	must(kib > 0);
+	return kib * 1024;
 }

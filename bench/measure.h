@@ -60,4 +60,7 @@ void samples_sort(struct samples *samples);
 /* The smallest that @fraction of them do not exceed; 0 if there are none. */
 uint64_t samples_quantile(const struct samples *samples, double fraction);
 
+/* What of the process is in memory, in bytes, shared pages too. */
+double resident(void);
+
 #endif

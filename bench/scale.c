@@ -44,21 +44,6 @@ static vitals_heartbeat *beats[N_MAX];
 static char names[N_MAX][16];
 static vitals_snapshot *snapshot;
 
-/* What of the process is in memory, shared pages too. */
-static double resident(void)
-{
-	char line[128];
-	double kib = 0;
-	FILE *file = fopen("/proc/self/smaps_rollup", "re");
-
-	must(file != NULL);
-	while (fgets(line, sizeof(line), file) && sscanf(line, "Pss: %lf", &kib) != 1)
-		continue;
-	fclose(file);
-	must(kib > 0);
-	return kib * 1024;
-}
-
 static double register_all(vitals_registry *registry, uint32_t n, uint32_t flags)
 {
 	struct vitals_heartbeat_options options;

@@ -8,7 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define ROWS 96
+#define ROWS 160
 
 static const struct row heading = { .cells = { "figure", "measured", "baseline", "ratio",
 					       "bound" } };

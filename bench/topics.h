@@ -14,16 +14,21 @@
 
 /* How hard to look. */
 struct effort {
-	bool brief;    /* a minute for all topics rather than five */
+	bool brief;    /* a minute or two for all topics rather than ten */
 	uint64_t seed; /* of what is random */
 };
 
 void beats_bench(const struct effort *effort);
 void scopes_bench(const struct effort *effort);
 void questions_bench(const struct effort *effort);
+void holds_bench(const struct effort *effort);
 void cores_bench(const struct effort *effort);
 void register_bench(const struct effort *effort);
 void scale_bench(const struct effort *effort);
+void tree_bench(const struct effort *effort);
+void polls_bench(const struct effort *effort);
+void wakes_bench(const struct effort *effort);
+void joins_bench(const struct effort *effort);
 void watch_bench(const struct effort *effort);
 
 /* Without it there is nothing to measure: says where, and exits with 2. */

@@ -54,7 +54,9 @@ static vitals_quitter *open_main(void)
 	    (r = vitals_quitter_new_main(NULL, options.quit_ns, NULL, &service)) ||
 	    (r = vitals_quitter_on_signal(service, SIGTERM, "SIGTERM")) < 0 ||
 	    (r = vitals_quitter_on_signal(service, SIGINT, "SIGINT")) < 0 ||
-	    (r = vitals_set_ready(NULL, "index", 0)))
+	    (r = vitals_set_ready(NULL, "index", 0)) ||
+	    /* Where systemd has started it, and nowhere else. */
+	    (r = vitals_systemd(NULL, 0)))
 		give_up("cannot start", strerror(-r));
 	return service;
 }

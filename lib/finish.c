@@ -12,6 +12,7 @@
 #include "notifier.h"
 #include "options.h"
 #include "report.h"
+#include "systemd.h"
 #include "text.h"
 #include "thread.h"
 #include "unblock.h"
@@ -112,6 +113,9 @@ static bool turn_tree(vitals_quitter *quitter, struct vt_main *main,
 							  : deadline_ns;
 	if (!vt_lock_until(&registry->lock, until_ns))
 		return false;
+	/* Quick holds are all there is: whether somebody has them counts. */
+	if (vt_slot_get(&registry->root->totals.threads) <= registry->tree->n_quick)
+		vt_holds_settle(registry);
 	all_done = registry->tree->departed && vt_main_empty(quitter);
 	standing->wish_ns =
 		vt_main_turn_at(registry, main, bits, all_done, now_ns, &told);
@@ -264,6 +268,8 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 	if (r)
 		return r;
 	registry = vt_quitter_registry(main_quitter);
+	/* Relaxed, both: seen by who begins a quick hold after the lock of a turn. */
+	atomic_fetch_add_explicit(&registry->tree->n_finishes, 1, memory_order_relaxed);
 	for (;;) {
 		/*
 		 * Acquire pairs with vt_tree_news(): what comes after this look is seen
@@ -277,10 +283,13 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 			break;
 		finish_wait(registry, registry->main, news, standing.wish_ns);
 	}
+	atomic_fetch_sub_explicit(&registry->tree->n_finishes, 1, memory_order_relaxed);
 	now_ns = vt_clock_now();
 	n = finish_count(main_quitter, &standing, now_ns, late);
 	vt_ladder_over(registry, &registry->main->ladder, n);
 	result_fill(main_quitter, n, now_ns, &mine);
+	/* A shutdown may be over before the monitor has seen it. */
+	vt_systemd_last_at(registry, now_ns);
 	if (result)
 		(void)vt_record_store(result, &mine, sizeof(mine));
 	return mine.status;

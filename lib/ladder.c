@@ -9,6 +9,7 @@
 #include "quitter.h"
 #include "rows.h"
 #include "snapshot.h"
+#include "systemd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -217,6 +218,8 @@ static void report_write(vitals_registry *registry, struct vt_ladder *ladder, bo
 		list_write(registry, ladder, true, now_ns);
 	else if (leaves(ladder))
 		text_write(ladder, "vitals: all threads have left, the process has not");
+	/* The service manager's last word of us, for the process may be about to leave. */
+	vt_systemd_turn_at(registry, now_ns);
 	STORE(ladder->written, 1);
 	vt_futex_wake(&ladder->written, INT32_MAX);
 }

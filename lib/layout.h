@@ -151,6 +151,21 @@ struct vt_totals {
 #define VT_ROOT_HAS_MAIN 4u
 #define VT_ROOT_QUITTING 8u /* readiness is gone */
 
+/*
+ * A quick hold counts in its word: this bit, the count above it, and the slot's gen in the upper
+ * half, so that no word of one use is one of another. Others count in count.
+ */
+#define VT_HOLD_QUICK 2u
+#define VT_HOLD_ONE 4u
+#define VT_HOLD_MAX 0x3fffffffu
+
+static inline uint32_t vt_hold_count(uint64_t word)
+{
+	return (uint32_t)word / VT_HOLD_ONE;
+}
+
+#define VT_HOLDS 16u /* that may be quick at once */
+
 struct vt_root {
 	struct vt_tick_line tick;
 	/* What must_quit asks beside the quitter's own word, by enum vitals_stage. */
@@ -162,6 +177,7 @@ struct vt_root {
 	_Atomic uint32_t main_quitter;   /* index + 1 */
 	struct vt_summary summary;
 	struct vt_totals totals;
+	_Atomic uint32_t quick[VT_HOLDS]; /* quick holds: index + 1 of the member */
 };
 
 /* What members that are gone have left. */
@@ -361,7 +377,8 @@ struct vt_quitter_slot {
 
 /* A thread, or a hold, in a quitter. */
 struct vt_member_slot {
-	_Atomic uint64_t word; /* VT_QUIT: this one was told on its own */
+	_Atomic uint64_t
+		word; /* VT_QUIT: this one was told on its own; or VT_HOLD_QUICK */
 	_Atomic uint64_t id;
 	_Atomic uint64_t since_ns;
 	_Atomic uint64_t told_ns;

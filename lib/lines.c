@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define AT_LEAST 16u
+
 struct vt_file vt_file_of(int fd)
 {
 	struct vt_file file = { 0, 0 };
@@ -83,6 +85,7 @@ bool vt_lines_begin(struct vt_lines *lines, int fd, struct vt_file file,
 	lines->socket = S_ISSOCK(st.st_mode);
 	lines->opened = false;
 	lines->until_ns = until_ns;
+	lines->n = 0;
 	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		again = open_again(fd);
 		lines->opened = again >= 0;
@@ -107,15 +110,18 @@ bool vt_lines_put(struct vt_lines *lines, struct vt_text *line)
 	if (line->length + 2 > line->size)
 		line->length = line->size - 2;
 	line->at[line->length++] = '\n';
+	lines->n++;
 	while (done < line->length) {
 		struct pollfd wait = { .fd = lines->fd, .events = POLLOUT };
 		uint64_t now_ns = vt_clock_now();
 		struct timespec left;
 		ssize_t n;
 
-		if (now_ns >= lines->until_ns)
+		/* On a machine without time, too, a reader that is there sees the first few. */
+		if (now_ns >= lines->until_ns && lines->n > AT_LEAST)
 			return false;
-		left = vt_clock_timespec(lines->until_ns - now_ns);
+		left = vt_clock_timespec(
+			now_ns < lines->until_ns ? lines->until_ns - now_ns : 0);
 		if (ppoll(&wait, 1, &left, NULL) <= 0 || !(wait.revents & POLLOUT))
 			return false;
 		n = some_write(lines, line->at + done, line->length - done);

@@ -18,7 +18,8 @@ struct vt_lines {
 	int fd;
 	bool socket;
 	bool opened;       /* by us, not to block: to be closed */
-	uint64_t until_ns; /* no longer than that */
+	uint64_t until_ns; /* a reader is not waited for after that */
+	unsigned n;        /* lines so far */
 	sigset_t before;
 	sigset_t pending;
 };

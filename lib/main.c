@@ -180,6 +180,7 @@ vitals_quitter *vitals_quitter_free(vitals_quitter *quitter)
 	}
 	(void)vt_registry_ref(registry);
 	vt_lock(&registry->lock);
+	vt_holds_settle(registry);
 	if (main)
 		main_unmake(registry, quitter, &told);
 	vt_quitter_unref(registry, quitter, &told);

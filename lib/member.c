@@ -108,6 +108,7 @@ static void member_count(vitals_registry *registry, vitals_thread *member)
 	VT_REQUIRES(registry->lock)
 {
 	if (vt_slot_get(&member->slot->flags) & VITALS_THREAD_WEAK) {
+		vt_holds_settle(registry);
 		member->quitter->has_weak = 1;
 		return;
 	}
@@ -198,6 +199,9 @@ static const vitals_quitter *member_exit(vitals_registry *registry, vitals_threa
 	member->bits &= ~VT_MEMBER_COUNTED;
 	vt_slot_add(&vt_quitter_slot(member->quitter)->threads, UINT32_MAX);
 	vt_slot_add(&registry->root->totals.threads, UINT32_MAX);
+	/* Whether that was the last, only they can say. */
+	if (vt_slot_get(&registry->root->totals.threads) <= registry->tree->n_quick)
+		vt_holds_settle(registry);
 	return vt_quitter_exit(registry, member->quitter, told);
 }
 

@@ -165,6 +165,12 @@ static inline void vt_member_ref(vitals_registry *registry, vitals_thread *membe
 void vt_member_unref(vitals_registry *registry, vitals_thread *member,
 		     struct vt_told *told) VT_REQUIRES(registry->lock);
 
+/*
+ * Holds that count by themselves no longer do: whoever looks whether anybody is left, or tells
+ * somebody, looks after this, under the same lock.
+ */
+void vt_holds_settle(vitals_registry *registry) VT_REQUIRES(registry->lock);
+
 /* The living member with @id, inside @quitter; NULL: none. */
 vitals_thread *vt_member_find(vitals_registry *registry, const vitals_quitter *quitter,
 			      uint64_t id) VT_REQUIRES(registry->lock);

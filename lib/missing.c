@@ -17,6 +17,14 @@ static bool told(const struct vt_view *view, const struct vt_member_slot *slot,
 	       (stage < VT_STAGES && (LOAD(vt_view_root(view), stages[stage]) & VT_QUIT));
 }
 
+/* A quick one's word says it: without the lock nobody has settled it. */
+static bool held(const struct vt_member_slot *slot)
+{
+	uint64_t word = LOAD(slot, word);
+
+	return word & VT_HOLD_QUICK ? vt_hold_count(word) : LOAD(slot, count);
+}
+
 /* Is there still something of it? What exited raw is not, nor what nobody has joined yet. */
 static bool there(const struct vt_member_slot *slot)
 {
@@ -30,7 +38,7 @@ static bool there(const struct vt_member_slot *slot)
 	case VITALS_THREAD_RETURNED:
 		return tid && vt_task_exists(tid);
 	case VITALS_THREAD_HOLD:
-		return LOAD(slot, count) != 0;
+		return held(slot);
 	default:
 		return false;
 	}

@@ -5,6 +5,7 @@
 #include "changes.h"
 #include "clock.h"
 #include "inbox.h"
+#include "systemd.h"
 
 #include <errno.h>
 #include <string.h>
@@ -306,6 +307,16 @@ static void turn_locked(vitals_registry *registry, struct turn *turn, uint64_t n
 	monitor->busy_ns = turn->busy_ns;
 }
 
+/* Behind the turn and its lock: what the stages have come to is told at once. */
+static void messages_see_to(vitals_registry *registry, uint64_t now_ns,
+			    uint64_t *ret_next_ns)
+{
+	uint64_t wish_ns = vt_systemd_look_at(registry, now_ns);
+
+	if (wish_ns < *ret_next_ns)
+		*ret_next_ns = wish_ns;
+}
+
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns)
 {
 	struct turn turn = { .registry = registry, .monitor = registry->monitor };
@@ -321,6 +332,8 @@ int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret
 	else
 		turn_locked(registry, &turn, now_ns, ret_next_ns);
 	vt_unlock(&registry->judge);
+	if (r == 0)
+		messages_see_to(registry, now_ns, ret_next_ns);
 	return r;
 }
 
@@ -339,5 +352,6 @@ int vt_monitor_turn_now(vitals_registry *registry, uint64_t *ret_next_ns)
 		turn.until_ns = turn.monitor->wish_ns;
 	turn_locked(registry, &turn, turn.clock_ns, ret_next_ns);
 	vt_unlock(&registry->judge);
+	messages_see_to(registry, vt_clock_now(), ret_next_ns);
 	return 0;
 }

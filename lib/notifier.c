@@ -2,9 +2,11 @@
 
 #include "notifier.h"
 
+#include "clock.h"
 #include "events.h"
 #include "helper.h"
 #include "monitor.h"
+#include "systemd.h"
 #include "task.h"
 #include "thread.h"
 
@@ -117,6 +119,8 @@ static void *notifier_run(void *arg)
 		if (!atomic_load_explicit(&registry->notifier->running,
 					  memory_order_acquire))
 			break;
+		/* Before anything that may take for ever. */
+		vt_systemd_turn_at(registry, vt_clock_now());
 		busy = tell_one(registry);
 		again_ns = vt_thread_callbacks_run(registry);
 		if (!busy)
@@ -199,11 +203,11 @@ int vt_notifier_start(vitals_registry *registry)
 int vt_notifier_resume(vitals_registry *registry)
 {
 	struct vt_notifier *notifier = notifier_of(registry);
-	bool wanted = false;
+	bool wanted = vt_systemd_asked(registry);
 
 	if (notifier) {
 		vt_lock(&registry->notifier_lock);
-		wanted = notifier->fn;
+		wanted |= notifier->fn != NULL;
 		vt_unlock(&registry->notifier_lock);
 	}
 	return wanted ? vt_notifier_start(registry) : 0;

@@ -15,7 +15,7 @@
 /* Starts it if it does not run. Return: 0; -EAGAIN, -EPERM, -ENOMEM. */
 int vt_notifier_start(vitals_registry *registry);
 
-/* Starts it again, after a stop or in a forked child, if there is a callback. Return: as start. */
+/* Starts it again, after a stop or in a forked child, if there is a callback, or messages. Return: as start. */
 int vt_notifier_resume(vitals_registry *registry);
 
 /* Waits for the running callback. Return: 0, also if it did not run; -EDEADLK from itself. */

@@ -2,6 +2,7 @@
 
 #include "monitor.h"
 #include "notifier.h"
+#include "systemd.h"
 #include "text.h"
 
 #include <errno.h>
@@ -156,6 +157,7 @@ int vitals_set_ready(vitals_registry *registry, const char *part, int ready)
 	vt_unlock(&registry->lock);
 	if (!slot)
 		return -ENOSPC;
+	vt_systemd_part(registry, ready);
 	/* The monitor notes when all were ready for the first time. */
 	vt_registry_wake(registry);
 	return 0;

@@ -31,10 +31,15 @@ struct vitals_quitter {
 	uint32_t told_next;    /* index + 1: the next that the same request told */
 };
 
+/* Holds of one quitter that may be quick at once. */
+#define VT_QUICK_HERE 2
+
 /* What few quitters need; zero at first. */
 struct vt_quitter_seldom {
 	_Atomic int fd;      /* + 1; 0: none */
 	uint32_t first_hold; /* index + 1; guarded by the registry's lock */
+	/* Its quick holds; written under the registry's lock. */
+	_Atomic(struct vt_member_slot *) quick[VT_QUICK_HERE];
 };
 
 _Static_assert(sizeof(struct vitals_quitter) <= VT_RECORD_QUITTER,
@@ -56,6 +61,9 @@ struct vt_tree {
 	_Atomic uint32_t n_over;     /* threads that have ended and are not joined yet */
 	/* guarded by the registry's lock */
 	uint32_t watched; /* somebody wants to know of every departure */
+	uint32_t n_quick; /* holds that count by themselves: see hold.c */
+	uint32_t n_waits; /* that want them not to */
+	_Atomic uint32_t n_finishes;
 	/* index + 1: ended and not joined; and dead ones, until they are put away */
 	uint32_t over_first;
 	uint32_t kick_first; /* index + 1: told, but still in a condition wait */
@@ -202,6 +210,9 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
  */
 struct vt_shutdown_slot *vt_quitter_shutdown(vitals_registry *registry,
 					     vitals_quitter *quitter, bool made)
+	VT_REQUIRES(registry->lock);
+
+void vt_quitter_shutdown_free(vitals_registry *registry, vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock);
 
 static inline void vt_quitter_ref(vitals_registry *registry, vitals_quitter *quitter)

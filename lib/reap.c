@@ -16,8 +16,11 @@
 #include "unblock.h"
 
 #include <errno.h>
+#include <sched.h>
 
-/* Between two tries to join a thread that is on its way out. */
+/* A thread that has ended is gone in so long, mostly, if it gets a processor … */
+#define SOON_NS 50000u
+/* … then: between two tries to join it. */
 #define TRY_FIRST_NS 20000u
 #define TRY_LAST_NS 1000000u
 
@@ -270,13 +273,12 @@ void vt_reap_dead(vitals_quitter *quitter)
 int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
-	uint64_t pause_ns = TRY_FIRST_NS;
+	uint64_t pause_ns = TRY_FIRST_NS, tried_ns = 0, now_ns;
 
 	for (;;) {
 		vitals_thread *member;
 		bool claimed = false, gone = false;
 		uint32_t joins;
-		uint64_t now_ns;
 
 		/* Acquire pairs with join_try(). */
 		joins = atomic_load_explicit(&registry->tree->joins,
@@ -294,13 +296,20 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 		now_ns = vt_clock_now();
 		if (gone) {
 			pause_ns = TRY_FIRST_NS;
+			tried_ns = 0;
 			continue;
 		}
 		if (now_ns >= deadline_ns)
 			return -ETIMEDOUT;
 		/*
-		 * Nothing says when a thread is gone but a join: soon, so try again soon.
+		 * Nothing says when a thread is gone but a join: soon, so try again soon. No
+		 * timer is as short as that.
 		 */
+		tried_ns = tried_ns ? tried_ns : now_ns;
+		if (claimed && now_ns < tried_ns + SOON_NS) {
+			(void)sched_yield();
+			continue;
+		}
 		if (pause_ns > deadline_ns - now_ns)
 			pause_ns = deadline_ns - now_ns;
 		(void)vt_futex_wait(&registry->tree->joins, joins, now_ns + pause_ns);
@@ -364,6 +373,7 @@ int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id)
 	if (!vt_quitter_current(quitter))
 		return 0;
 	vt_lock(&registry->lock);
+	vt_holds_settle(registry);
 	member = vt_member_find(registry, quitter, thread_id);
 	if (!member)
 		r = -ESRCH;

@@ -79,7 +79,7 @@ struct vt_wheel_link {
 #define VT_RECORD_MEMBER 88u
 /* And of what few need: pages not written to take no memory. */
 #define VT_SELDOM_HEARTBEAT 24u
-#define VT_SELDOM_QUITTER 8u
+#define VT_SELDOM_QUITTER 24u
 #define VT_SELDOM_MEMBER 56u
 
 /* From one record of a pool to the next. */
@@ -191,6 +191,7 @@ struct vitals_registry {
 	struct vt_changes *changes;
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
+	struct vt_systemd *_Atomic systemd; /* read without the lock */
 };
 
 /*

@@ -24,7 +24,7 @@ struct late {
 
 /* What one pass over a subtree has found. */
 struct pass {
-	struct late *lates; /* NULL: count only */
+	struct late *lates; /* NULL: counts only */
 	uint32_t room;
 	uint32_t n;
 };
@@ -57,12 +57,12 @@ static bool on_its_way_out(const vitals_thread *member)
 	       vt_task_exists(vt_slot_get(&member->slot->tid));
 }
 
-/* Those in @quitter itself. Return: how many. */
-static uint32_t pass_node(vitals_registry *registry, const vitals_quitter *quitter,
+/* Those in a quitter itself. Return: how many. */
+static uint32_t pass_node(vitals_registry *registry, const struct vt_quitter_slot *slot,
 			  struct pass *pass) VT_REQUIRES(registry->lock)
 {
 	uint32_t before = pass->n;
-	uint32_t at = vt_slot_get(&vt_quitter_slot(quitter)->first_member);
+	uint32_t at = vt_slot_get(&slot->first_member);
 
 	while (at) {
 		vitals_thread *member = vt_member_at(registry, at - 1);
@@ -137,47 +137,74 @@ static void totals_note(vitals_registry *registry, const vitals_quitter *quitter
 		     took_ns);
 }
 
+/* How this wait has ended for one node, with so many late in it; @any: or below it. */
+static void node_note(vitals_registry *registry, vitals_quitter *node, uint32_t late,
+		      bool any, uint64_t now_ns) VT_REQUIRES(registry->lock)
+{
+	if (any && vt_tell_marked(node))
+		shutdown_note(registry, node, late, true, now_ns);
+	else
+		shutdown_clear(registry, node);
+}
+
 /*
  * One pass over @quitter's subtree. @notes: writes down, per node, how the wait has
- * ended.
+ * ended. Nodes are seen to by their slots: a chain may be long.
  */
 static void pass_tree(vitals_registry *registry, vitals_quitter *quitter,
 		      struct pass *pass, bool notes, uint64_t now_ns)
 	VT_REQUIRES(registry->lock)
 {
-	uint32_t at = vt_quitter_index(quitter) + 1;
+	/* Relaxed: changed under the lock that is held. */
+	bool all = atomic_load_explicit(&registry->tree->n_over, memory_order_relaxed) ||
+		   (notes && registry->tree->n_shutdowns);
+	uint32_t own = pass_node(registry, vt_quitter_slot(quitter), pass);
+	uint32_t at = vt_quitter_index(quitter) + 1, late;
+	const struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
 
-	while (at) {
-		vitals_quitter *node = vt_quitter_at(registry, at - 1);
-		uint32_t late = pass_node(registry, node, pass);
+	for (;;) {
 		/* Below an empty node there is nobody, but for who is on its way out. */
-		bool deeper = vt_quitter_live(node) >= VT_LIVE_ONE ||
-			      atomic_load_explicit(&registry->tree->n_over,
-						   memory_order_relaxed) ||
-			      (notes && registry->tree->n_shutdowns);
+		bool deeper = all ||
+			      atomic_load_explicit(&slot->live, memory_order_relaxed) >=
+				      VT_LIVE_ONE;
 
-		if (notes && (late || (node == quitter && pass->room)) &&
-		    vt_tell_marked(node))
-			shutdown_note(registry, node, late, true, now_ns);
-		else if (notes)
-			shutdown_clear(registry, node);
 		at = vt_quitter_next(registry, quitter, at, deeper);
+		if (!at)
+			break;
+		slot = vt_slot(registry, VT_KIND_QUITTER, at - 1);
+		late = pass_node(registry, slot, pass);
+		if (notes && (late || vt_slot_get(&slot->shutdown)))
+			node_note(registry, vt_quitter_at(registry, at - 1), late, late,
+				  now_ns);
 	}
+	if (notes)
+		node_note(registry, quitter, own, pass->n, now_ns);
 }
 
-/* Counts, so that there is room for all; then collects, in the same order. */
+/*
+ * No more than are counted anywhere, or on their way out: room for all is made before the lock
+ * is held for the pass.
+ */
+static uint32_t late_most(vitals_registry *registry)
+{
+	uint32_t most;
+
+	vt_lock(&registry->lock);
+	most = vt_slot_get(&registry->root->totals.threads) +
+	       atomic_load_explicit(&registry->tree->n_over, memory_order_relaxed);
+	vt_unlock(&registry->lock);
+	return most;
+}
+
 static void late_collect(vitals_quitter *quitter, struct pass *pass, bool counts,
 			 uint64_t now_ns)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
-	struct pass count = { 0 };
 
-	vt_lock(&registry->lock);
-	pass_tree(registry, quitter, &count, false, now_ns);
-	vt_unlock(&registry->lock);
-	if (count.n)
-		pass->lates = (struct late *)vt_pages_new(count.n * sizeof(*pass->lates));
-	pass->room = count.n;
+	pass->room = late_most(registry);
+	if (pass->room)
+		pass->lates =
+			(struct late *)vt_pages_new(pass->room * sizeof(*pass->lates));
 	vt_lock(&registry->lock);
 	pass_tree(registry, quitter, pass, counts, now_ns);
 	if (counts && vt_tell_marked(quitter) && pass->n)
@@ -194,7 +221,7 @@ uint32_t vt_report_late(vitals_quitter *quitter, bool counts, uint64_t now_ns,
 	vt_reap_gone(quitter, false);
 	late_collect(quitter, &pass, counts, now_ns);
 	n = pass.n < pass.room ? pass.n : pass.room;
-	if (late && pass.lates &&
+	if (late && pass.lates && n &&
 	    vt_snapshot_late_new(vt_quitter_registry(quitter), n, now_ns, late) == 0)
 		for (i = 0; i < n; i++)
 			(void)vt_snapshot_late_add(*late, pass.lates[i].index,
@@ -287,20 +314,20 @@ int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 	}
 }
 
-int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
-			     vitals_snapshot **late)
+/* While somebody waits no hold is quick. */
+static void waits_add(vitals_registry *registry, uint32_t n)
+{
+	vt_lock(&registry->lock);
+	registry->tree->n_waits += n;
+	vt_holds_settle(registry);
+	vt_unlock(&registry->lock);
+}
+
+static int wait_done(vitals_quitter *quitter, uint64_t timeout_ns, vitals_snapshot **late)
 {
 	uint64_t now_ns;
 	int r;
 
-	if (late)
-		*late = NULL;
-	if (!quitter)
-		return -EINVAL;
-	if (!vt_quitter_current(quitter))
-		return -ECHILD;
-	if (vt_thread_is_inside(quitter))
-		return -EDEADLK;
 	r = vt_report_wait(quitter, vt_clock_after(vt_clock_now(), timeout_ns));
 	now_ns = vt_clock_now();
 	/*
@@ -311,4 +338,25 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
 		return r;
 	vt_report_done(quitter, now_ns);
 	return 0;
+}
+
+int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
+			     vitals_snapshot **late)
+{
+	vitals_registry *registry;
+	int r;
+
+	if (late)
+		*late = NULL;
+	if (!quitter)
+		return -EINVAL;
+	if (!vt_quitter_current(quitter))
+		return -ECHILD;
+	if (vt_thread_is_inside(quitter))
+		return -EDEADLK;
+	registry = vt_quitter_registry(quitter);
+	waits_add(registry, 1);
+	r = wait_done(quitter, timeout_ns, late);
+	waits_add(registry, UINT32_MAX);
+	return r;
 }

@@ -116,6 +116,28 @@ static uint32_t quitter_children(const struct vt_view *view,
 	return n;
 }
 
+uint32_t vt_rows_held(const struct vt_view *view, uint32_t quitter, uint32_t threads)
+{
+	const struct vt_root *root = vt_view_root(view);
+	unsigned i;
+
+	for (i = 0; i < VT_HOLDS; i++) {
+		/* Relaxed: mostly there are none; what the slot says is what counts. */
+		uint32_t at = atomic_load_explicit(&root->quick[i], memory_order_relaxed);
+		const struct vt_member_slot *slot =
+			at ? vt_view_slot(view, VT_KIND_MEMBER, at - 1) : NULL;
+		uint64_t word;
+
+		if (!slot)
+			continue;
+		word = LOAD(slot, word);
+		if ((word & VT_HOLD_QUICK) && !vt_hold_count(word) && threads &&
+		    (quitter == UINT32_MAX || LOAD(slot, quitter) == quitter + 1))
+			threads--;
+	}
+	return threads;
+}
+
 static void quitter_copy(const struct vt_view *view, const struct vt_quitter_slot *slot,
 			 uint32_t index, struct vitals_quitter_info *info)
 {
@@ -130,7 +152,7 @@ static void quitter_copy(const struct vt_view *view, const struct vt_quitter_slo
 	if (info->stage >= VT_STAGES)
 		info->stage = VITALS_STAGE_QUIT;
 	info->told = LOAD(slot, word) & VT_QUIT ? 1 : 0;
-	info->threads = LOAD(slot, threads);
+	info->threads = vt_rows_held(view, index, LOAD(slot, threads));
 	info->abandoned = LOAD(slot, abandoned);
 	info->timeout_ns = quitter_timeout(view, slot);
 	info->told_ns = LOAD(slot, told_ns);
@@ -178,6 +200,14 @@ static void thread_scope(const struct vt_view *view, const struct vt_moment *mom
 		memcpy(info->scope, framed.name, sizeof(info->scope));
 }
 
+/* Of a quick hold its word says it. */
+static uint32_t hold_count(const struct vt_member_slot *slot)
+{
+	uint64_t word = LOAD(slot, word);
+
+	return word & VT_HOLD_QUICK ? vt_hold_count(word) : LOAD(slot, count);
+}
+
 static void thread_copy(const struct vt_view *view, const struct vt_moment *moment,
 			const struct vt_member_slot *slot,
 			struct vitals_thread_info *info)
@@ -198,7 +228,7 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	info->abandoned = flags & VT_MEMBER_ABANDONED ? 1 : 0;
 	info->adopted = flags & VT_MEMBER_ADOPTED ? 1 : 0;
 	info->late = flags & VT_MEMBER_LATE ? 1 : 0;
-	info->count = LOAD(slot, count);
+	info->count = hold_count(slot);
 	info->since_ns = LOAD(slot, since_ns);
 	info->age_ns = moment->now_ns > info->since_ns ? moment->now_ns - info->since_ns
 						       : 0;
@@ -229,7 +259,7 @@ bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment,
 			return false;
 		thread_copy(view, moment, slot, info);
 		if (LOAD(slot, gen) == gen)
-			return true;
+			return info->count != 0;
 	}
 	return false;
 }

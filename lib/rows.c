@@ -291,6 +291,7 @@ void vt_row_process(const struct vt_view *view, const struct vt_moment *moment,
 	process_tick(moment, info);
 	process_states(&root->summary, info);
 	process_totals(&root->totals, info);
+	info->threads = vt_rows_held(view, UINT32_MAX, info->threads);
 	info->timeout_scale = LOAD(root, timeout_scale);
 	info->changes = LOAD(root, changes);
 	info->groups = vt_view_used(view, VT_KIND_GROUP);

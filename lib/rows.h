@@ -30,6 +30,12 @@ bool vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment
 int vt_row_buckets(const struct vt_view *view, uint32_t index, uint32_t gen,
 		   uint64_t *counts, uint32_t n);
 
+/*
+ * How many of @threads, of a quitter (by index, UINT32_MAX: of all), are there: less those quick
+ * holds that nobody has.
+ */
+uint32_t vt_rows_held(const struct vt_view *view, uint32_t quitter, uint32_t threads);
+
 bool vt_row_quitter(const struct vt_view *view, uint32_t index,
 		    struct vitals_quitter_info *info);
 

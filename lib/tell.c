@@ -61,6 +61,7 @@ void vt_tell_mark(vitals_registry *registry, vitals_quitter *root, bool but_flus
 {
 	uint32_t at = vt_quitter_index(root) + 1;
 
+	vt_holds_settle(registry);
 	while (at) {
 		vitals_quitter *quitter = vt_quitter_at(registry, at - 1);
 		const struct vt_quitter_slot *slot = vt_quitter_slot(quitter);

@@ -84,7 +84,8 @@ struct vitals_event {
  *
  * One callback a registry. It may take as long as it likes: the monitor goes on judging, and
  * the callback gets what it missed, newest of each heartbeat, when it returns. When this
- * returns the callback before is not running any more.
+ * returns the callback before is not running any more. All signals are blocked in it: a
+ * process, or a thread, that it starts wants a mask of its own.
  *
  * Threads: any but the callback itself (-EDEADLK).
  * Return: 0; -EDEADLK; -EAGAIN or -ENOMEM if the system gives no thread; -ECANCELED in a forked

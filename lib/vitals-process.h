@@ -201,6 +201,46 @@ int vitals_step(vitals_registry *registry, uint64_t now_ns);
 VITALS_EXPORT
 int vitals_set_ready(vitals_registry *registry, const char *part, int ready);
 
+/**
+ * vitals_systemd() - tell the service manager how the process fares
+ * @registry: NULL: the process's own
+ * @flags: 0
+ *
+ * Where NOTIFY_SOCKET is set (systemd's Type=notify, a container's runtime) sends, from now
+ * on and from this process alone: READY=1 when /startupz turns 200, WATCHDOG=1 at half of
+ * WATCHDOG_USEC while /livez is 200, STOPPING=1 with the quit stage, EXTEND_TIMEOUT_USEC=
+ * at the beginning of a shutdown and while threads leave, STATUS= with who is late. Where it is not set does nothing.
+ * The variables are read by this call, and left as they are; a process that runs with
+ * changed privileges (secure_getenv) reads none. Sending never waits, and keeps no
+ * descriptor.
+ *
+ * Starts the monitor and the notifier, unless vitals_step() makes the turns. Say first
+ * which parts are not ready yet: without any the process is ready at once. Once is enough,
+ * more do nothing. A forked child says nothing unless it asks itself.
+ *
+ * Threads: any.
+ * Return: 0, also if there is nobody to tell; -EINVAL for @flags, a NOTIFY_SOCKET that is
+ * neither a path nor '@' and a name, or a WATCHDOG_USEC or WATCHDOG_PID that is no number;
+ * -ENOMEM; -EAGAIN or -EPERM if the system gives no thread; -ECANCELED in a forked child
+ * that has not started afresh.
+ */
+VITALS_EXPORT
+int vitals_systemd(vitals_registry *registry, uint32_t flags);
+
+/**
+ * vitals_reloading() - tell the service manager that a reload has begun
+ * @registry: NULL: the process's own
+ *
+ * For Type=notify-reload, in answer to the signal that asks for it. Over, and told as
+ * READY=1, with the next vitals_set_ready(…, 1) with which all is ready. One that begins
+ * before that takes its place.
+ *
+ * Threads: any.
+ * Return: 0, also if there is nobody to tell; -ENOMEM; -ECANCELED in a forked child.
+ */
+VITALS_EXPORT
+int vitals_reloading(vitals_registry *registry);
+
 VITALS_END_DECLS
 
 #endif

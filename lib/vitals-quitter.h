@@ -288,6 +288,10 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
  * @quitter: the quitter
  * @what: its name in reports; the same name counts up
  *
+ * For requests, uploads, what is in a queue. Takes no lock, for one or two names in a quitter, while
+ * nobody waits for it, in it or anywhere; a name that comes and goes is the same hold, whose age in
+ * reports then counts from its first.
+ *
  * Threads: any.
  * Return: 0; -ECANCELED once told to quit; -EINVAL for NULL or a bad name; -ENOMEM.
  */
@@ -355,6 +359,13 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
  * The status is 0 after a signal that asked for it, which systemd and Kubernetes read as a clean
  * stop; that of send_quit, or of the thread that failed; late_status if somebody is late;
  * 128 + the signal's number if a signal was the last word.
+ *
+ * The process's status is finish's answer: 0 if all returned, whatever signal asked for it;
+ * the status of send_quit, or of the thread that failed, if all returned; 1, or the
+ * late_status of the options, if somebody is late; 128 + the signal if a third one ended it.
+ * So a graceful stop by SIGTERM is 0 and not 143: systemd and Kubernetes read it as a clean
+ * stop (Restart=on-failure leaves it at that, a pod has "Completed"), and 1 as a failure that
+ * is worth a look.
  *
  * Threads: as vitals_quitter_finish().
  * Return: never.

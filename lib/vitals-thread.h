@@ -217,7 +217,8 @@ int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond,
  * @user: for @unblock
  *
  * One at a time; the next call replaces it. When this returns the callback before is not
- * running any more. Told already: it is called at once, here.
+ * running any more. Told already: it is called at once, here. All signals may be blocked in
+ * it, as in vitals_on_event().
  *
  * Threads: @self only.
  * Return: 0; -EINVAL for NULL @self; -EDEADLK from the callback itself.

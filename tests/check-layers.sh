@@ -12,13 +12,13 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options
+0 layout clock futex wakefd histogram region task key helper text options datagram
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave
-2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell blind
+2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events look sums sweep monitor watch notifier signals ladder
-6 main stages listen finish exit process expect
+5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
+6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
 0 buffer escape fd
@@ -36,9 +36,11 @@ exporter_levels='
 
 # The only arrows within a level: who, whom.
 drawn='
+asked systemd
 beat heartbeat
 blind unblock
 cause quitter
+deadline quitter
 enter heartbeat
 events changes
 exit main
@@ -60,6 +62,8 @@ look changes
 monitor changes
 monitor look
 monitor sweep
+monitor systemd
+ladder systemd
 sweep look
 sweep sums
 inbox registry
@@ -67,6 +71,7 @@ wheel heartbeat
 names registry
 notifier events
 notifier monitor
+notifier systemd
 over thread
 past verdict
 worst verdict
@@ -89,6 +94,7 @@ rows-tree rows
 snapshot index
 snapshot rows
 stages main
+systemd status
 task text
 tell cause
 tell member

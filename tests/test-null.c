@@ -86,6 +86,10 @@ static void process_calls(void)
 	ANSWERS(0, vitals_stop, NULL);
 	ANSWERS(0, vitals_set_ready, NULL, NULL, 0);
 	ANSWERS(-EINVAL, vitals_set_ready, NULL, "", 0);
+	(void)unsetenv("NOTIFY_SOCKET");
+	ANSWERS(0, vitals_systemd, NULL, 0);
+	ANSWERS(-EINVAL, vitals_systemd, NULL, 1);
+	ANSWERS(0, vitals_reloading, NULL);
 }
 
 static void heartbeat_calls(void)

@@ -326,6 +326,24 @@ static void threads_of_ours(void)
 	registry_gone();
 }
 
+/* Nobody listens: what cannot be sent is no error. */
+static void messages(void)
+{
+	int r;
+
+	child_check(setenv("NOTIFY_SOCKET", "/nowhere/notify", 1) == 0);
+	registry_made();
+	arm();
+	r = vitals_systemd(registry, 0);
+	expect("systemd", r, -EAGAIN, -ENOMEM, -EPERM, 0);
+	disarm();
+	child_check(vitals_systemd(registry, 0) == 0);
+	child_check(vitals_reloading(registry) == 0);
+	child_check(vitals_stop(registry) == 0);
+	registry_gone();
+	child_check(unsetenv("NOTIFY_SOCKET") == 0);
+}
+
 static void the_process_own(void)
 {
 	vitals_heartbeat *heartbeat = (vitals_heartbeat *)&registry;
@@ -496,6 +514,7 @@ static const struct {
 	{ "descriptors", descriptors, 3 },
 	{ "watching", watching, 3 },
 	{ "threads of ours", threads_of_ours, 6 },
+	{ "messages", messages, 6 },
 	{ "the process's own", the_process_own, 11 },
 	{ "snapshots", snapshots, 5 },
 	{ "quitters", quitters, 6 },
