@@ -108,6 +108,11 @@ void vt_told_settle(vitals_registry *registry, struct vt_told *told)
 		told->first_member = member->told_next;
 		/* Without a notifier it looks by itself, see wait.c. */
 		if ((armed & VT_ARMED_COND) && vt_unblock_helped(registry)) {
+			/* Relaxed: a hint. The notifier has its time, from the first on. */
+			if (!registry->tree->kick_first)
+				atomic_store_explicit(&registry->tree->kicked_ns,
+						      vt_clock_now(),
+						      memory_order_relaxed);
 			vt_member_ref(registry, member); /* until it has left */
 			kick_add(registry, member);
 		}
@@ -181,12 +186,14 @@ bool vt_unblock_kicks(vitals_registry *registry)
 		return false;
 	atomic_store_explicit(&registry->tree->kicked_ns, vt_clock_now(),
 			      memory_order_relaxed);
+	atomic_fetch_add_explicit(&registry->tree->kicking, 1, memory_order_relaxed);
 	for (at = first; at;) {
 		vitals_thread *member = vt_member_at(registry, at - 1);
 
 		at = vt_member_seldom(member)->kick_next;
 		cond_kick(member);
 	}
+	atomic_fetch_sub_explicit(&registry->tree->kicking, 1, memory_order_relaxed);
 	return kicks_sort(registry, first);
 }
 
@@ -197,10 +204,18 @@ bool vt_unblock_kicks_for(vitals_registry *registry, uint64_t now_ns)
 	vt_lock(&registry->lock);
 	any = registry->tree->kick_first;
 	vt_unlock(&registry->lock);
-	/* Relaxed: a hint. */
-	if (any && now_ns > atomic_load_explicit(&registry->tree->kicked_ns,
-						 memory_order_relaxed) +
-				    KEPT_NS)
+	if (!any)
+		return false;
+	registry->tree->poke(registry);
+	/*
+	 * Relaxed, all: hints. Whoever is kept by a broadcast is kept for ever: not this thread
+	 * too, nor only because the notifier did not get to run.
+	 */
+	if (now_ns > atomic_load_explicit(&registry->tree->kicked_ns,
+					  memory_order_relaxed) +
+			     KEPT_NS &&
+	    atomic_load_explicit(&registry->tree->away, memory_order_relaxed) &&
+	    !atomic_load_explicit(&registry->tree->kicking, memory_order_relaxed))
 		any = vt_unblock_kicks(registry);
 	return any;
 }

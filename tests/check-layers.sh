@@ -38,7 +38,7 @@ exporter_levels='
 drawn='
 asked systemd
 beat heartbeat
-blind member
+blind unblock
 cause quitter
 deadline quitter
 enter heartbeat
