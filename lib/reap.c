@@ -199,31 +199,44 @@ void vt_reap_dead(vitals_quitter *quitter)
 	dead_put_away(quitter, false);
 }
 
+/* What came of one try to join somebody. */
+struct attempt {
+	bool claimed; /* it was ours to join */
+	bool gone;
+	uint32_t joins; /* so many had been tried then: sleep on this */
+};
+
+/* Return: false: there is nobody to be joined. */
+static bool over_try(vitals_quitter *quitter, struct attempt *ret)
+{
+	vitals_registry *registry = vt_quitter_registry(quitter);
+	vitals_thread *member;
+
+	*ret = (struct attempt){ 0 };
+	/* Acquire pairs with join_try(). */
+	ret->joins = atomic_load_explicit(&registry->tree->joins, memory_order_acquire);
+	vt_lock(&registry->lock);
+	member = over_claim(registry, quitter, &ret->claimed);
+	vt_unlock(&registry->lock);
+	if (!member)
+		return false;
+	if (ret->claimed) {
+		ret->gone = join_try(registry, member);
+		vt_futex_wake(&registry->tree->joins, INT32_MAX);
+		ret->joins++;
+	}
+	return true;
+}
+
 int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
 	uint64_t pause_ns = TRY_FIRST_NS, tried_ns = 0, now_ns;
+	struct attempt attempt;
 
-	for (;;) {
-		vitals_thread *member;
-		bool claimed = false, gone = false;
-		uint32_t joins;
-
-		/* Acquire pairs with join_try(). */
-		joins = atomic_load_explicit(&registry->tree->joins,
-					     memory_order_acquire);
-		vt_lock(&registry->lock);
-		member = over_claim(registry, quitter, &claimed);
-		vt_unlock(&registry->lock);
-		if (!member)
-			break;
-		if (claimed) {
-			gone = join_try(registry, member);
-			vt_futex_wake(&registry->tree->joins, INT32_MAX);
-			joins++;
-		}
+	while (over_try(quitter, &attempt)) {
 		now_ns = vt_clock_now();
-		if (gone) {
+		if (attempt.gone) {
 			pause_ns = TRY_FIRST_NS;
 			tried_ns = 0;
 			continue;
@@ -235,13 +248,14 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 		 * timer is as short as that.
 		 */
 		tried_ns = tried_ns ? tried_ns : now_ns;
-		if (claimed && now_ns < tried_ns + SOON_NS) {
+		if (attempt.claimed && now_ns < tried_ns + SOON_NS) {
 			(void)sched_yield();
 			continue;
 		}
 		if (pause_ns > deadline_ns - now_ns)
 			pause_ns = deadline_ns - now_ns;
-		(void)vt_futex_wait(&registry->tree->joins, joins, now_ns + pause_ns);
+		(void)vt_futex_wait(&registry->tree->joins, attempt.joins,
+				    now_ns + pause_ns);
 		pause_ns = pause_ns * 2 < TRY_LAST_NS ? pause_ns * 2 : TRY_LAST_NS;
 	}
 	dead_put_away(quitter, true);
