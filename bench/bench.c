@@ -24,7 +24,7 @@ static const char usage[] =
 	"  --short        a minute or two, rather than ten\n"
 	"  --only TOPIC   beats, scopes, questions, holds, cores, register, scale, tree, "
 	"polls,\n"
-	"                 wakes, joins or watch; may be repeated\n"
+	"                 wakes, tells, joins or watch; may be repeated\n"
 	"  --seed N       of what is random (1)\n"
 	"  --output FILE  the table goes there too\n"
 	"  --help         prints this\n"
@@ -40,7 +40,8 @@ static const struct topic {
 	{ "holds", holds_bench },         { "joins", joins_bench },
 	{ "register", register_bench },   { "scale", scale_bench },
 	{ "tree", tree_bench },           { "polls", polls_bench },
-	{ "wakes", wakes_bench },         { "watch", watch_bench },
+	{ "wakes", wakes_bench },         { "tells", tells_bench },
+	{ "watch", watch_bench },
 };
 
 enum {

@@ -13,8 +13,9 @@
 #include <stdatomic.h>
 
 #define INLINE_NS 1.2
+#define INLINE_TIMES 2.0
 #define CALLED_NS 2.5
-#define LOADS 2.0
+#define CALLED_TIMES 5.0
 
 static _Atomic uint64_t words[2];
 
@@ -48,11 +49,14 @@ enum {
 	LOOPS
 };
 
-static void row_add(const char *figure, double ns, double bare_ns, double bound_ns)
+/* A slow machine loads slowly. */
+static void row_add(const char *figure, double ns, double bare_ns, double bound_ns,
+		    double times)
 {
 	struct row *row = row_ns(figure, ns, "two bare loads", bare_ns);
 
-	cell(row, BOUND, "<= %g ns", bound_ns);
+	cell(row, BOUND, "<= %g ns or %g x", bound_ns, times);
+	row_judge(row, ns <= bound_ns || ns <= times * bare_ns);
 }
 
 void questions_bench(const struct effort *effort)
@@ -69,8 +73,10 @@ void questions_bench(const struct effort *effort)
 	loops[INLINE].arg = quitter;
 	loops[CALLED].arg = quitter;
 	loops_measure(loops, LOOPS, effort->brief ? 100 : 500);
-	row_add("must quit, inline", loops[INLINE].ns, loops[BARE].ns, INLINE_NS);
-	row_add("must quit, called", loops[CALLED].ns, loops[BARE].ns, CALLED_NS);
+	row_add("must quit, inline", loops[INLINE].ns, loops[BARE].ns, INLINE_NS,
+		INLINE_TIMES);
+	row_add("must quit, called", loops[CALLED].ns, loops[BARE].ns, CALLED_NS,
+		CALLED_TIMES);
 	vitals_quitter_free(quitter);
 	vitals_quitter_free(top);
 	vitals_registry_free(registry);

@@ -28,6 +28,7 @@ void scale_bench(const struct effort *effort);
 void tree_bench(const struct effort *effort);
 void polls_bench(const struct effort *effort);
 void wakes_bench(const struct effort *effort);
+void tells_bench(const struct effort *effort);
 void joins_bench(const struct effort *effort);
 void watch_bench(const struct effort *effort);
 

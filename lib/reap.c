@@ -12,7 +12,6 @@
 #include "blind.h"
 #include "clock.h"
 #include "heartbeat.h"
-#include "task.h"
 #include "unblock.h"
 
 #include <errno.h>
@@ -175,76 +174,6 @@ void vt_reap_away(vitals_registry *registry, vitals_thread *member)
 	heartbeat_drop(heartbeat);
 }
 
-static bool marked_dead(const vitals_thread *member)
-{
-	/* Relaxed: a hint that its task is worth asking for. */
-	return member->heartbeat &&
-	       (atomic_load_explicit(&vt_heartbeat_hot(member->heartbeat)->flags,
-				     memory_order_relaxed) &
-		VT_HB_DEAD);
-}
-
-/* The first from @at on that runs, says its record, while its task is gone: it exited raw. */
-static vitals_thread *gone_claim(vitals_registry *registry, const vitals_quitter *quitter,
-				 bool marked_only, uint32_t *at)
-	VT_REQUIRES(registry->lock)
-{
-	uint32_t n = vt_view_used(&registry->view, VT_KIND_MEMBER);
-
-	while (*at < n) {
-		vitals_thread *member = vt_member_at(registry, *at);
-		const struct vt_member_slot *slot =
-			vt_slot(registry, VT_KIND_MEMBER, (*at)++);
-
-		if (!(vt_slot_get(&slot->gen) & 1u) ||
-		    vt_slot_get(&slot->state) != VITALS_THREAD_RUNNING ||
-		    !vt_slot_get(&slot->tid) || (member->bits & VT_MEMBER_CLAIMED) ||
-		    (marked_only && !marked_dead(member)) ||
-		    !vt_quitter_inside(registry, member->quitter, quitter) ||
-		    vt_task_exists(vt_slot_get(&slot->tid)))
-			continue;
-		member->bits |= VT_MEMBER_CLAIMED;
-		vt_member_ref(registry, member);
-		return member;
-	}
-	return NULL;
-}
-
-static bool any_dead(const vitals_registry *registry)
-{
-	const struct vt_summary *summary = &registry->root->summary;
-
-	/* Relaxed: a hint, as of the monitor's last look. */
-	return atomic_load_explicit(&summary->critical[VITALS_DEAD],
-				    memory_order_relaxed) ||
-	       atomic_load_explicit(&summary->informative[VITALS_DEAD],
-				    memory_order_relaxed);
-}
-
-void vt_reap_gone(vitals_quitter *quitter, bool marked_only)
-{
-	vitals_registry *registry = vt_quitter_registry(quitter);
-	vitals_thread *member;
-	uint32_t at = 0;
-
-	if (marked_only && !any_dead(registry))
-		return;
-	for (;;) {
-		struct vt_told told = { 0 };
-
-		vt_lock(&registry->lock);
-		member = gone_claim(registry, quitter, marked_only, &at);
-		vt_unlock(&registry->lock);
-		if (!member)
-			return;
-		vt_thread_over(member, false, 1);
-		vt_lock(&registry->lock);
-		member->bits &= ~VT_MEMBER_CLAIMED;
-		vt_member_unref(registry, member, &told);
-		vt_tree_unlock(registry, &told);
-	}
-}
-
 static void dead_put_away(vitals_quitter *quitter, bool told_only)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
@@ -270,31 +199,44 @@ void vt_reap_dead(vitals_quitter *quitter)
 	dead_put_away(quitter, false);
 }
 
+/* What came of one try to join somebody. */
+struct attempt {
+	bool claimed; /* it was ours to join */
+	bool gone;
+	uint32_t joins; /* so many had been tried then: sleep on this */
+};
+
+/* Return: false: there is nobody to be joined. */
+static bool over_try(vitals_quitter *quitter, struct attempt *ret)
+{
+	vitals_registry *registry = vt_quitter_registry(quitter);
+	vitals_thread *member;
+
+	*ret = (struct attempt){ 0 };
+	/* Acquire pairs with join_try(). */
+	ret->joins = atomic_load_explicit(&registry->tree->joins, memory_order_acquire);
+	vt_lock(&registry->lock);
+	member = over_claim(registry, quitter, &ret->claimed);
+	vt_unlock(&registry->lock);
+	if (!member)
+		return false;
+	if (ret->claimed) {
+		ret->gone = join_try(registry, member);
+		vt_futex_wake(&registry->tree->joins, INT32_MAX);
+		ret->joins++;
+	}
+	return true;
+}
+
 int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
 	uint64_t pause_ns = TRY_FIRST_NS, tried_ns = 0, now_ns;
+	struct attempt attempt;
 
-	for (;;) {
-		vitals_thread *member;
-		bool claimed = false, gone = false;
-		uint32_t joins;
-
-		/* Acquire pairs with join_try(). */
-		joins = atomic_load_explicit(&registry->tree->joins,
-					     memory_order_acquire);
-		vt_lock(&registry->lock);
-		member = over_claim(registry, quitter, &claimed);
-		vt_unlock(&registry->lock);
-		if (!member)
-			break;
-		if (claimed) {
-			gone = join_try(registry, member);
-			vt_futex_wake(&registry->tree->joins, INT32_MAX);
-			joins++;
-		}
+	while (over_try(quitter, &attempt)) {
 		now_ns = vt_clock_now();
-		if (gone) {
+		if (attempt.gone) {
 			pause_ns = TRY_FIRST_NS;
 			tried_ns = 0;
 			continue;
@@ -306,13 +248,14 @@ int vt_reap_until(vitals_quitter *quitter, uint64_t deadline_ns)
 		 * timer is as short as that.
 		 */
 		tried_ns = tried_ns ? tried_ns : now_ns;
-		if (claimed && now_ns < tried_ns + SOON_NS) {
+		if (attempt.claimed && now_ns < tried_ns + SOON_NS) {
 			(void)sched_yield();
 			continue;
 		}
 		if (pause_ns > deadline_ns - now_ns)
 			pause_ns = deadline_ns - now_ns;
-		(void)vt_futex_wait(&registry->tree->joins, joins, now_ns + pause_ns);
+		(void)vt_futex_wait(&registry->tree->joins, attempt.joins,
+				    now_ns + pause_ns);
 		pause_ns = pause_ns * 2 < TRY_LAST_NS ? pause_ns * 2 : TRY_LAST_NS;
 	}
 	dead_put_away(quitter, true);

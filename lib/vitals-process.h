@@ -209,10 +209,10 @@ int vitals_set_ready(vitals_registry *registry, const char *part, int ready);
  * Where NOTIFY_SOCKET is set (systemd's Type=notify, a container's runtime) sends, from now
  * on and from this process alone: READY=1 when /startupz turns 200, WATCHDOG=1 at half of
  * WATCHDOG_USEC while /livez is 200, STOPPING=1 with the quit stage, EXTEND_TIMEOUT_USEC=
- * at the beginning of a shutdown and while threads leave, STATUS= with who is late. Where it is not set does nothing.
- * The variables are read by this call, and left as they are; a process that runs with
- * changed privileges (secure_getenv) reads none. Sending never waits, and keeps no
- * descriptor.
+ * at the beginning of a shutdown and while threads leave, STATUS= with who is late. Where it
+ * is not set does nothing. The variables are read by this call, and left as they are; a process
+ * that runs with changed privileges (secure_getenv) reads none. Sending never waits, and keeps
+ * no descriptor.
  *
  * Starts the monitor and the notifier, unless vitals_step() makes the turns. Say first
  * which parts are not ready yet: without any the process is ready at once. Once is enough,

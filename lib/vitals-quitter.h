@@ -104,7 +104,7 @@ struct vitals_cause {
  * struct vitals_result - how a shutdown ended
  * @size: set by VITALS_INIT()
  * @status: 0 if all returned and the cause's status is 0; the cause's status if all
- *          returned; 1 if somebody is late
+ *          returned; 1, or the options' late_status, if somebody is late
  * @index: of the event that ended it, in the order of the on_ calls; -1: none
  * @late: threads and holds that did not leave
  * @abandoned: threads no longer waited for
@@ -152,8 +152,8 @@ int vitals_quitter_new_main(vitals_registry *registry, uint64_t timeout_ns,
  * @ret: receives the quitter
  *
  * Threads: any.
- * Return: 0; -ECANCELED if @parent was told to quit; -EINVAL for NULL, a bad name or an
- * unknown option; -E2BIG; -ENOMEM. @ret is NULL after an error.
+ * Return: 0; -ECANCELED if @parent was told to quit, and in a forked child; -EINVAL for NULL,
+ * a bad name or an unknown option; -E2BIG; -ENOMEM. @ret is NULL after an error.
  */
 VITALS_EXPORT
 VITALS_MUST_CHECK
@@ -218,7 +218,7 @@ int vitals_quitter_on_fd(vitals_quitter *main_quitter, int fd, const char *text)
  * Two loads, no lock, no system call; also from a signal handler.
  *
  * Threads: any.
- * Return: 1 from the request on; else 0.
+ * Return: 1 from the request on; else 0, as in a forked child.
  */
 VITALS_EXPORT
 int vitals_quitter_must_quit(const vitals_quitter *quitter);
@@ -243,8 +243,8 @@ int vitals_quitter_fd(vitals_quitter *quitter);
  * @ret: a record with its size set; the first cause wins and children inherit it
  *
  * Threads: any.
- * Return: 0, with kind VITALS_CAUSE_NONE if it was not told; -EINVAL for NULL or a size
- * of 0.
+ * Return: 0, with kind VITALS_CAUSE_NONE if it was not told, and in a forked child; -EINVAL for
+ * NULL or a size below 4.
  */
 VITALS_EXPORT
 int vitals_quitter_cause(const vitals_quitter *quitter, struct vitals_cause *ret);
@@ -260,7 +260,8 @@ int vitals_quitter_cause(const vitals_quitter *quitter, struct vitals_cause *ret
  * stages or a ready-off delay begins them.
  *
  * Threads: any.
- * Return: 0; -EALREADY if it was told before, the first cause stays; -EINVAL for NULL.
+ * Return: 0, also in a forked child, where it does nothing; -EALREADY if it was told before,
+ * the first cause stays; -EINVAL for NULL.
  */
 VITALS_EXPORT
 int vitals_quitter_send_quit(vitals_quitter *quitter, int status, const char *text);
@@ -293,7 +294,8 @@ int vitals_quitter_wait_done(vitals_quitter *quitter, uint64_t timeout_ns,
  * reports then counts from its first.
  *
  * Threads: any.
- * Return: 0; -ECANCELED once told to quit; -EINVAL for NULL or a bad name; -ENOMEM.
+ * Return: 0; -ECANCELED once told to quit, and in a forked child; -EINVAL for NULL or a bad
+ * name; -ENOMEM.
  */
 VITALS_EXPORT
 VITALS_MUST_CHECK
@@ -305,7 +307,8 @@ int vitals_quitter_hold(vitals_quitter *quitter, const char *what);
  * @what: as held
  *
  * Threads: any.
- * Return: 0; -EINVAL for NULL or what is not held.
+ * Return: 0, also in a forked child, where it does nothing; -EINVAL for NULL or what is not
+ * held.
  */
 VITALS_EXPORT
 int vitals_quitter_release(vitals_quitter *quitter, const char *what);
@@ -320,7 +323,8 @@ int vitals_quitter_release(vitals_quitter *quitter, const char *what);
  * forked under it. Also how a dead one is put away.
  *
  * Threads: any.
- * Return: 0; -EALREADY if it is; -ESRCH if there is no such thread in @quitter; -EINVAL.
+ * Return: 0, also in a forked child, where it does nothing; -EALREADY if it is; -ESRCH if there
+ * is no such thread in @quitter; -EINVAL for NULL or 0.
  */
 VITALS_EXPORT
 int vitals_quitter_abandon(vitals_quitter *quitter, uint64_t thread_id);
@@ -356,13 +360,10 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
  * says so. Whatever hangs, the process is gone by the deadline: also if this thread is kept from
  * getting any further. Handlers of exit() have what is left of the time, at least 1 s.
  *
- * The status is 0 after a signal that asked for it, which systemd and Kubernetes read as a clean
- * stop; that of send_quit, or of the thread that failed; late_status if somebody is late;
- * 128 + the signal's number if a signal was the last word.
- *
  * The process's status is finish's answer: 0 if all returned, whatever signal asked for it;
  * the status of send_quit, or of the thread that failed, if all returned; 1, or the
- * late_status of the options, if somebody is late; 128 + the signal if a third one ended it.
+ * late_status of the options, if somebody is late; 128 + the signal if the third, or the
+ * leave_at-th, ended it.
  * So a graceful stop by SIGTERM is 0 and not 143: systemd and Kubernetes read it as a clean
  * stop (Restart=on-failure leaves it at that, a pod has "Completed"), and 1 as a failure that
  * is worth a look.

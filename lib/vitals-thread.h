@@ -73,8 +73,8 @@ struct vitals_thread_options {
  * Implies vitals_start().
  *
  * Threads: any.
- * Return: 0; -ECANCELED if @quitter was told to quit; -EINVAL for NULL, a bad name or option;
- * -E2BIG; -ENOSPC for a 257th group; -EAGAIN if the system gives no thread; -ENOMEM; -EPERM
+ * Return: 0; -ECANCELED if @quitter was told to quit, and in a forked child; -EINVAL for NULL, a
+ * bad name or option; -E2BIG; -ENOSPC for a 257th group; -EAGAIN if the system gives no thread; -ENOMEM; -EPERM
  * for scheduling the process may not have. After an error nothing is left behind.
  */
 VITALS_EXPORT
@@ -201,7 +201,8 @@ int vitals_thread_poll(vitals_thread *self, struct pollfd *fds, unsigned n, uint
  * Wakes for nothing, as pthread_cond_wait may: look at the predicate again.
  *
  * Threads: @self only.
- * Return: 0; -ETIMEDOUT; -ECANCELED as soon as it must leave; -EINVAL for NULL.
+ * Return: 0; -ETIMEDOUT; -ECANCELED as soon as it must leave; -EINVAL for NULL; -EPERM or
+ * -EOWNERDEAD as pthread_cond_wait says of a checking or robust @mutex.
  */
 VITALS_EXPORT
 int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond,
@@ -221,7 +222,8 @@ int vitals_thread_cond_wait(vitals_thread *self, pthread_cond_t *cond,
  * it, as in vitals_on_event().
  *
  * Threads: @self only.
- * Return: 0; -EINVAL for NULL @self; -EDEADLK from the callback itself.
+ * Return: 0, also in a forked child, where nothing calls it; -EINVAL for NULL @self; -EDEADLK from
+ * the callback itself.
  */
 VITALS_EXPORT
 int vitals_thread_on_quit(vitals_thread *self, void (*unblock)(void *user), void *user);

@@ -15,7 +15,7 @@ core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls
-3 thread self over reap heir wait
+3 thread self over reap gone heir wait
 4 rows rows-groups rows-tree index snapshot print missing report
 5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
 6 main stages listen finish exit process supervisor expect
@@ -80,6 +80,7 @@ owner heartbeat
 print snapshot
 quitter cause
 reap thread
+gone thread
 region layout
 region wakefd
 registry fork

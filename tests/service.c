@@ -88,6 +88,16 @@ vitals_quitter *child_of(vitals_quitter *parent, const char *name)
 	return child;
 }
 
+int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn fn, void *arg)
+{
+	return vitals_thread_fork(quitter, name, 0, fn, arg, NULL);
+}
+
+int send_quit(vitals_quitter *quitter)
+{
+	return vitals_quitter_send_quit(quitter, 0, NULL);
+}
+
 unsigned late_rows(vitals_snapshot *late, const char *path)
 {
 	struct vitals_thread_info info;

@@ -44,6 +44,10 @@ void service_make(struct service *service);
 void service_free(struct service *service);
 
 vitals_quitter *child_of(vitals_quitter *parent, const char *name);
+/* Without a heartbeat and without options. */
+int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn fn, void *arg);
+/* Without a status and a text. */
+int send_quit(vitals_quitter *quitter);
 
 /* Is a row called @name, of a quitter at @path, in @late? How often? */
 unsigned late_rows(vitals_snapshot *late, const char *path);

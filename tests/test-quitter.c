@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
+#include "chance.h"
 #include "harness.h"
 #include "quitter.h"
 #include "service.h"
@@ -343,6 +344,30 @@ START_TEST(siblings_of_one_name_are_numbered)
 }
 END_TEST
 
+/* The same name and so the same path, not "#2". */
+START_TEST(one_that_has_drained_makes_room_for_another_of_its_name)
+{
+	struct vitals_quitter_info info;
+	struct gate gate = { 0 };
+	vitals_quitter *pool;
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		atomic_store(&gate.open, 0);
+		pool = child_of(service.main, "pool");
+		ck_assert_int_eq(fork_on(pool, "worker", refuses, &gate), 0);
+		ck_assert_int_eq(send_quit(pool), 0);
+		ck_assert_int_eq(fork_on(pool, "worker", obeys, NULL), -ECANCELED);
+		gate_open(&gate);
+		ck_assert_int_eq(vitals_quitter_wait_done(pool, VITALS_S(10), NULL), 0);
+		ck_assert(quitter_row(service.registry, "main/pool", &info));
+		vitals_quitter_free(pool);
+		ck_assert_uint_eq(quitter_rows(service.registry), 1);
+	}
+	ck_assert_int_eq(vitals_quitter_must_quit(service.main), 0);
+}
+END_TEST
+
 START_TEST(one_that_is_freed_lives_on_while_something_is_in_it)
 {
 	vitals_quitter *a = child_of(service.main, "a"), *aa = child_of(a, "aa");
@@ -521,50 +546,72 @@ START_TEST(a_forked_child_of_a_started_process_is_inert)
 }
 END_TEST
 
-/* From a thread in the middle of somebody else's cascade: neither side hangs. */
+/* In the middle of somebody's cascade, or by who has just told: neither side hangs. */
+static void child_is_inert(void)
+{
+	vitals_quitter *child;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(vitals_quitter_new(service.main, "c", NULL, &child) == -ECANCELED &&
+				      vitals_quitter_wait_done(service.main, 0, NULL) ==
+					      -ECHILD &&
+				      vitals_quitter_free(service.main) == NULL
+			      ? 0
+			      : 1);
+	worker_check(waitpid(pid, &status, 0) == pid);
+	worker_check(status == 0);
+}
+
+static void cascade(bool forks)
+{
+	vitals_quitter *a = NULL, *b = NULL;
+
+	worker_check(vitals_quitter_new(service.main, "a", NULL, &a) == 0);
+	worker_check(vitals_quitter_new(a, "b", NULL, &b) == 0);
+	worker_check(vitals_quitter_hold(b, "work") == 0);
+	worker_check(vitals_quitter_send_quit(a, 0, NULL) == 0);
+	if (forks)
+		child_is_inert();
+	worker_check(vitals_quitter_release(b, "work") == 0);
+	vitals_quitter_free(a);
+	vitals_quitter_free(b);
+}
+
 static void *tells_and_frees(void *arg)
 {
 	_Atomic uint32_t *stop = arg;
 
-	while (!atomic_load(stop)) {
-		vitals_quitter *a = NULL, *b = NULL;
-
-		worker_check(vitals_quitter_new(service.main, "a", NULL, &a) == 0);
-		worker_check(vitals_quitter_new(a, "b", NULL, &b) == 0);
-		worker_check(vitals_quitter_hold(b, "work") == 0);
-		worker_check(vitals_quitter_send_quit(a, 0, NULL) == 0);
-		worker_check(vitals_quitter_release(b, "work") == 0);
-		vitals_quitter_free(a);
-		vitals_quitter_free(b);
-	}
+	while (!atomic_load(stop))
+		cascade(false);
 	return NULL;
 }
 
+static void *tells_and_forks(void *arg)
+{
+	uint64_t forks = *(uint64_t *)arg;
+
+	while (forks--)
+		cascade(true);
+	return NULL;
+}
+
+/* From this thread, and from one that tells: together VITALS_FORKS times. */
 START_TEST(forking_in_the_middle_of_a_cascade_is_fine)
 {
+	uint64_t half = number_from("VITALS_FORKS", 200) / 2, i;
 	_Atomic uint32_t stop = 0;
-	vitals_quitter *child;
-	pthread_t thread;
-	int i, status;
+	pthread_t teller, forker;
 
 	ck_assert_int_eq(vitals_start(service.registry), 0);
-	pthread_create(&thread, NULL, tells_and_frees, &stop);
-	for (i = 0; i < 200; i++) {
-		pid_t pid = fork();
-
-		if (pid == 0)
-			_exit(vitals_quitter_new(service.main, "c", NULL, &child) ==
-						      -ECANCELED &&
-					      vitals_quitter_wait_done(service.main, 0,
-								       NULL) == -ECHILD &&
-					      vitals_quitter_free(service.main) == NULL
-				      ? 0
-				      : 1);
-		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-		ck_assert_int_eq(status, 0);
-	}
+	pthread_create(&teller, NULL, tells_and_frees, &stop);
+	pthread_create(&forker, NULL, tells_and_forks, &half);
+	for (i = 0; i < half; i++)
+		child_is_inert();
+	pthread_join(forker, NULL);
 	atomic_store(&stop, 1);
-	pthread_join(thread, NULL);
+	pthread_join(teller, NULL);
 	worker_checks_passed();
 	ck_assert_uint_eq(quitter_rows(service.registry), 1);
 }
@@ -594,12 +641,16 @@ int main(void)
 	tcase_add_test(tcase, a_descriptor_that_the_host_closed_is_made_anew);
 	tcase_add_test(tcase, a_child_of_one_that_was_told_is_refused);
 	tcase_add_test(tcase, siblings_of_one_name_are_numbered);
+	tcase_add_test(tcase, one_that_has_drained_makes_room_for_another_of_its_name);
 	tcase_add_test(tcase, one_that_is_freed_lives_on_while_something_is_in_it);
 	tcase_add_test(tcase, a_deep_chain_needs_no_stack);
 	tcase_add_test(tcase, totals_count_what_there_is);
 	tcase_add_test(tcase, joining_and_telling_cannot_race_past_each_other);
-	tcase_add_test(tcase, forking_in_the_middle_of_a_cascade_is_fine);
 	tcase_add_test(tcase, a_forked_child_of_a_started_process_is_inert);
+	suite_add_tcase(suite, tcase);
+	tcase = tcase_create("forking");
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, forking_in_the_middle_of_a_cascade_is_fine);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

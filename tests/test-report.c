@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
+#include "clock.h"
 #include "harness.h"
 #include "registry.h"
 #include "service.h"
+#include "task.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -220,6 +222,43 @@ START_TEST(a_shutdown_is_counted_by_how_long_it_took)
 }
 END_TEST
 
+/* The kernel is asked whether a thread is there; who asks must not hold the lock of the tree. */
+static _Atomic uint32_t watched, asked, asked_with_the_lock;
+
+bool __real_vt_task_exists(uint32_t tid);
+bool __wrap_vt_task_exists(uint32_t tid);
+
+bool __wrap_vt_task_exists(uint32_t tid)
+{
+	vitals_registry *registry = service.registry;
+
+	if (atomic_load(&watched)) {
+		atomic_fetch_add(&asked, 1);
+		if (vt_lock_until(&registry->lock, vt_clock_now() + VITALS_S(2)))
+			vt_unlock(&registry->lock);
+		else
+			atomic_fetch_add(&asked_with_the_lock, 1);
+	}
+	return __real_vt_task_exists(tid);
+}
+
+START_TEST(the_kernel_is_asked_without_the_lock)
+{
+	struct gate gate = { 0 };
+
+	ck_assert_int_eq(fork_on(service.main, "w", refuses, &gate), 0);
+	ck_assert_int_eq(send_quit(service.main), 0);
+	atomic_store(&watched, 1);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_MS(20), NULL),
+			 -ETIMEDOUT);
+	atomic_store(&watched, 0);
+	ck_assert_uint_ne(atomic_load(&asked), 0);
+	ck_assert_uint_eq(atomic_load(&asked_with_the_lock), 0);
+	gate_open(&gate);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
+}
+END_TEST
+
 START_TEST(a_late_row_says_how)
 {
 	vitals_quitter *pool = child_of(service.main, "pool");
@@ -317,7 +356,7 @@ static void *waits_too(void *arg)
 START_TEST(many_wait_and_all_are_woken)
 {
 	enum {
-		N = 32
+		N = 64
 	};
 	vitals_quitter *child = child_of(service.main, "a");
 	pthread_t threads[N];
@@ -411,6 +450,7 @@ int main(void)
 	tcase_add_test(tcase, a_hold_says_how_often_it_is_held);
 	tcase_add_test(tcase, an_abandoned_hold_is_not_waited_for);
 	tcase_add_loop_test(tcase, the_late_are_exactly_the_late, 0, 10);
+	tcase_add_test(tcase, the_kernel_is_asked_without_the_lock);
 	tcase_add_test(tcase, a_late_row_says_how);
 	tcase_add_test(tcase, a_shutdown_is_counted_by_how_long_it_took);
 	tcase_add_test(tcase, one_deadline_for_all_levels);

@@ -50,11 +50,6 @@ static void done(vitals_quitter *quitter, int n)
 		ck_assert_int_eq(vitals_quitter_release(quitter, "work"), 0);
 }
 
-static int send_quit(vitals_quitter *quitter)
-{
-	return vitals_quitter_send_quit(quitter, 0, NULL);
-}
-
 /* As its TestMultipleMainQuitters and TestMultipleParents. */
 START_TEST(TestCreateMultipleMainQuitters)
 {
@@ -222,12 +217,6 @@ static int goodGoRoutine(vitals_thread *self, void *arg)
 }
 
 #define badGoRoutine refuses
-
-static int fork_on(vitals_quitter *quitter, const char *name, vitals_thread_fn fn,
-		   void *arg)
-{
-	return vitals_thread_fork(quitter, name, 0, fn, arg, NULL);
-}
 
 /* As its TestAddValidRoutine. */
 START_TEST(TestAddGoRoutineBeforeQuit)
