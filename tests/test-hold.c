@@ -226,6 +226,31 @@ START_TEST(finish_ends_after_a_hold_that_nobody_has)
 }
 END_TEST
 
+/* One of the main quitter before is still there, and none of finish's business. */
+START_TEST(finish_ends_whoever_is_left_of_another_main)
+{
+	struct gate before = { 0 }, gate = { 0 };
+	struct vitals_result result;
+
+	VITALS_INIT(&result);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "old", 0, refuses, &before, NULL), 0);
+	service.main = vitals_quitter_free(service.main);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, VITALS_S(5), NULL,
+						 &service.main),
+			 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, refuses, &gate, NULL),
+			 0);
+	hold(service.main, "request");
+	release(service.main, "request");
+	gate_open(&gate);
+	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 0);
+	ck_assert_uint_eq(result.kind, VITALS_CAUSE_ALL_DONE);
+	gate_open(&before);
+	worker_checks_passed();
+}
+END_TEST
+
 static int holds_and_tells(vitals_thread *self, void *arg)
 {
 	vitals_quitter *drain = arg;
@@ -405,6 +430,7 @@ int main(void)
 	tcase_add_test(tcase, the_last_release_wakes_who_waits);
 	tcase_add_loop_test(tcase, finish_ends_when_all_have_left, 0, 2);
 	tcase_add_test(tcase, finish_ends_after_a_hold_that_nobody_has);
+	tcase_add_test(tcase, finish_ends_whoever_is_left_of_another_main);
 	tcase_add_test(tcase, a_hold_that_nobody_has_keeps_no_stage);
 	tcase_add_test(tcase, weak_threads_are_told_with_the_last_hold);
 	tcase_add_test(tcase, an_abandoned_one_is_not_waited_for);
