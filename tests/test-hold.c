@@ -5,6 +5,7 @@
  */
 
 #include "harness.h"
+#include "member.h"
 #include "service.h"
 
 #include <errno.h>
@@ -127,6 +128,26 @@ START_TEST(there_may_be_any_number_of_them)
 	}
 	ck_assert_uint_eq(thread_rows(service.registry), 0);
 	ck_assert_uint_eq(quitter_rows(service.registry), 1);
+}
+END_TEST
+
+/* As if so many had it that there is no room for one more in its word. */
+START_TEST(there_may_be_any_number_of_one)
+{
+	struct vt_member_slot *slot;
+
+	hold(service.main, "request");
+	slot = vt_quitter_seldom(service.main)->quick[0];
+	ck_assert_ptr_nonnull(slot);
+	slot->word += (VT_HOLD_MAX - 1) * VT_HOLD_ONE;
+	hold(service.main, "request");
+	ck_assert_uint_eq(slot->count, VT_HOLD_MAX + 1);
+	slot->count = 2;
+	release(service.main, "request");
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, 0, NULL), -ETIMEDOUT);
+	release(service.main, "request");
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, 0, NULL), 0);
+	ck_assert_int_eq(vitals_quitter_release(service.main, "request"), -EINVAL);
 }
 END_TEST
 
@@ -425,6 +446,7 @@ int main(void)
 	tcase_add_test(tcase, rows_say_what_is_held_now);
 	tcase_add_test(tcase, a_look_finds_them_at_any_time);
 	tcase_add_test(tcase, there_may_be_any_number_of_them);
+	tcase_add_test(tcase, there_may_be_any_number_of_one);
 	tcase_add_test(tcase, what_was_let_go_of_lives_as_long_as_it_is_held);
 	tcase_add_test(tcase, who_is_told_refuses_and_still_waits);
 	tcase_add_test(tcase, the_last_release_wakes_who_waits);
