@@ -9,7 +9,7 @@
  * it counts to. Before whoever needs to know looks, under the lock, all of them are settled: those
  * that nobody has are gone, the others count under the lock as everything does. Needs to know who
  * waits; who tells somebody, for from then on holds are refused; the last that leaves, for whom
- * finish may wait; whoever joins weakly, or lets go of a quitter.
+ * finish may wait, and each turn of finish; whoever joins weakly, or lets go of a quitter.
  */
 
 #include "clock.h"
