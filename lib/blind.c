@@ -2,7 +2,7 @@
 
 #include "blind.h"
 
-#include "member.h"
+#include "unblock.h"
 #include "wakefd.h"
 
 #include <limits.h>
@@ -22,7 +22,10 @@ static void quitter_wake(vitals_registry *registry, uint32_t index, uint32_t sta
 	vt_wakefd_set(vt_quitter_descriptor(vt_quitter_at(registry, index)));
 }
 
-/* Its own descriptor, and its condition; of what is read here all stays mapped. */
+/*
+ * Its own descriptor; of what is read here all stays mapped. Not its condition: a broadcast waits
+ * for ever for a waiter that is stuck in it.
+ */
 static void member_wake(vitals_registry *registry, uint32_t index, uint32_t stage)
 {
 	const struct vt_member_slot *slot = vt_slot(registry, VT_KIND_MEMBER, index);
@@ -30,20 +33,38 @@ static void member_wake(vitals_registry *registry, uint32_t index, uint32_t stag
 	const struct vt_quitter_slot *quitter =
 		in ? vt_slot(registry, VT_KIND_QUITTER, in - 1) : NULL;
 	vitals_thread *member = vt_member_at(registry, index);
-	uint32_t armed;
 
 	if (!(LOAD(slot, gen) & 1u) || !quitter ||
 	    (LOAD(quitter, stage) & VT_STAGE_MASK) != stage)
 		return;
 	/* Sequentially consistent: see vt_member_told_armed(). */
-	armed = atomic_load_explicit(&member->armed, memory_order_seq_cst);
-	if (armed & VT_ARMED_POLL)
+	if (atomic_load_explicit(&member->armed, memory_order_seq_cst) & VT_ARMED_POLL)
 		vt_wakefd_set(LOAD(member, poll_fd));
-	if (!(armed & VT_ARMED_COND) || !vt_trylock(&member->wait))
+}
+
+static void member_kick(vitals_registry *registry, uint32_t index)
+{
+	const struct vt_member_slot *slot = vt_slot(registry, VT_KIND_MEMBER, index);
+	vitals_thread *member = vt_member_at(registry, index);
+
+	/* Acquire: see armed_load(). */
+	if (!(LOAD(slot, gen) & 1u) || !(LOAD(member, armed) & VT_ARMED_COND) ||
+	    !vt_trylock(&member->wait))
 		return;
+	/* For nothing, if it was not told: a wait on a condition may end so. */
 	if (vt_member_seldom(member)->cond)
 		(void)pthread_cond_broadcast(vt_member_seldom(member)->cond);
 	vt_unlock(&member->wait);
+}
+
+void vt_blind_kick(vitals_registry *registry)
+{
+	uint32_t i, n = vt_view_used(&registry->view, VT_KIND_MEMBER);
+
+	if (!LOAD(registry->tree, asked_ns))
+		return;
+	for (i = 0; i < n; i++)
+		member_kick(registry, i);
 }
 
 void vt_blind_tell(vitals_registry *registry, enum vitals_stage stage)
@@ -58,4 +79,7 @@ void vt_blind_tell(vitals_registry *registry, enum vitals_stage stage)
 	n = vt_view_used(&registry->view, VT_KIND_MEMBER);
 	for (i = 0; i < n; i++)
 		member_wake(registry, i, stage);
+	/* To see to conditions; without it they are looked at by whoever waits on them. */
+	if (registry->tree->poke && vt_unblock_helped(registry))
+		registry->tree->poke(registry);
 }

@@ -16,4 +16,7 @@
 /* Tells all in @stage; once more does no harm. */
 void vt_blind_tell(vitals_registry *registry, enum vitals_stage stage);
 
+/* Broadcasts to all that wait on a condition. It may never return: only for the notifier. */
+void vt_blind_kick(vitals_registry *registry);
+
 #endif

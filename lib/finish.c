@@ -103,11 +103,15 @@ static bool turn_tree(vitals_quitter *quitter, struct vt_main *main,
 	vitals_registry *registry = vt_quitter_registry(quitter);
 	uint64_t bits = vt_main_look(main), now_ns = vt_clock_now(), again_ns;
 	uint64_t deadline_ns = vt_ladder_deadline(registry, &main->ladder);
+	uint64_t until_ns = now_ns + PATIENCE_NS;
 	struct vt_told told = { 0 };
 	bool all_done, helped;
 
-	if (!vt_lock_until(&registry->lock, now_ns < deadline_ns ? now_ns + PATIENCE_NS
-								 : now_ns + SOON_NS))
+	/* Not past the deadline, but for a last try. */
+	if (deadline_ns < until_ns)
+		until_ns = deadline_ns < now_ns + SOON_NS ? now_ns + SOON_NS
+							  : deadline_ns;
+	if (!vt_lock_until(&registry->lock, until_ns))
 		return false;
 	/* Whether somebody has them counts if they are all there is, in this main quitter. */
 	vt_holds_settle(registry);

@@ -115,6 +115,8 @@ static void members_carried(vitals_registry *registry) VT_UNCHECKED
 		vt_lock(&registry->lock);
 	}
 	atomic_store_explicit(&registry->tree->n_over, 0, memory_order_relaxed);
+	atomic_store_explicit(&registry->tree->kicking, 0, memory_order_relaxed);
+	atomic_store_explicit(&registry->tree->away, 0, memory_order_relaxed);
 }
 
 const struct vt_hooks vt_heir_hooks = { .carried = members_carried };

@@ -64,7 +64,13 @@ static uint64_t name_hash(const struct place *place)
 	unsigned i;
 
 	for (i = 0; i < VT_NAME_WORDS; i++) {
-		hash ^= atomic_load_explicit(&place->name[i], memory_order_relaxed);
+		uint64_t word =
+			atomic_load_explicit(&place->name[i], memory_order_relaxed);
+
+		/* Most names are short: zeros follow. */
+		if (!word)
+			break;
+		hash ^= word;
 		hash *= 0xff51afd7ed558ccdu;
 		hash ^= hash >> 32;
 	}
@@ -107,15 +113,22 @@ static uint32_t names_find(const vitals_registry *registry, const struct place *
 	return code;
 }
 
-static void names_insert(vitals_registry *registry, uint32_t code)
+static void bucket_add(vitals_registry *registry, uint32_t code, uint64_t hash,
+		       uint32_t number)
 {
 	struct vt_names *names = &registry->names;
-	struct place place = place_of(registry, named_of(code));
-	uint32_t number = atomic_load_explicit(place.number, memory_order_relaxed);
-	uint32_t *bucket = &names->buckets[bucket_of(names, name_hash(&place), number)];
+	uint32_t *bucket = &names->buckets[bucket_of(names, hash, number)];
 
 	link_of(registry, code)->next = *bucket;
 	*bucket = code;
+}
+
+static void names_insert(vitals_registry *registry, uint32_t code)
+{
+	struct place place = place_of(registry, named_of(code));
+
+	bucket_add(registry, code, name_hash(&place),
+		   atomic_load_explicit(place.number, memory_order_relaxed));
 }
 
 static bool names_grow(vitals_registry *registry)
@@ -161,7 +174,7 @@ uint32_t vt_names_take(vitals_registry *registry, struct vt_named named)
 	/* Release, as all that fills a slot: see layout.h. */
 	atomic_store_explicit(place.number, number, memory_order_release);
 	link_of(registry, code_of(named))->stamp = 2;
-	names_insert(registry, code_of(named));
+	bucket_add(registry, code_of(named), hash, number);
 	names->living++;
 	return number;
 }

@@ -68,6 +68,14 @@ static void call_end(struct vt_notifier *notifier)
 	vt_futex_wake(&notifier->calling, INT_MAX);
 }
 
+/* Whoever waits for a quitter wakes those in condition waits itself, if this does not come back. */
+static void away(vitals_registry *registry, uint32_t is)
+{
+	/* Relaxed: a hint. */
+	if (registry->tree)
+		atomic_store_explicit(&registry->tree->away, is, memory_order_relaxed);
+}
+
 /* Return: whether there was something to tell. */
 static bool tell_one(vitals_registry *registry)
 {
@@ -85,7 +93,9 @@ static bool tell_one(vitals_registry *registry)
 		return true;
 	sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	away(registry, 1);
 	fn(&event, user);
+	away(registry, 0);
 	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
 	call_end(notifier);
 	return true;

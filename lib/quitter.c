@@ -166,49 +166,6 @@ static void node_unlink(vitals_registry *registry, const vitals_quitter *quitter
 		vt_slot_put(&slot_at(registry, parent)->first_child, next);
 }
 
-struct vt_shutdown_slot *vt_quitter_shutdown(vitals_registry *registry,
-					     vitals_quitter *quitter, bool made)
-{
-	struct vt_quitter_slot *slot = vt_quitter_slot(quitter);
-	uint32_t index = vt_slot_get(&slot->shutdown);
-	struct vt_shutdown_slot *ends;
-
-	if (index)
-		return (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN,
-							  index - 1);
-	if (!made || vt_slot_new(registry, VT_POOL_SHUTDOWN, &index))
-		return NULL;
-	ends = (struct vt_shutdown_slot *)vt_slot(registry, VT_KIND_SHUTDOWN, index);
-	vt_slot_take(&ends->gen);
-	vt_slot_put(&ends->shutdowns, 0);
-	vt_slot_put(&ends->timeouts, 0);
-	vt_slot_put(&ends->timed_out_threads, 0);
-	vt_slot_put(&ends->late, 0);
-	vt_slot_put(&ends->timed_out, 0);
-	/* Release, as vt_slot_put(). */
-	atomic_store_explicit(&ends->timeout_ns, 0, memory_order_release);
-	atomic_store_explicit(&ends->last_ns, 0, memory_order_release);
-	vt_slot_open(&ends->gen);
-	vt_slot_put(&slot->shutdown, index + 1);
-	return ends;
-}
-
-static void shutdown_free(vitals_registry *registry, vitals_quitter *quitter)
-	VT_REQUIRES(registry->lock)
-{
-	struct vt_shutdown_slot *ends = vt_quitter_shutdown(registry, quitter, false);
-
-	if (!ends)
-		return;
-	if (vt_slot_get(&ends->timed_out))
-		vt_slot_add(&registry->root->totals.timed_out, UINT32_MAX);
-	if (vt_slot_get(&ends->shutdowns))
-		registry->tree->n_shutdowns--;
-	vt_slot_close(&ends->gen);
-	vt_slot_free(registry, VT_POOL_SHUTDOWN,
-		     vt_slot_get(&vt_quitter_slot(quitter)->shutdown) - 1);
-}
-
 static void slot_clear(struct vt_quitter_slot *slot, uint64_t id, uint32_t stage)
 {
 	_Atomic uint32_t *const zero[] = { &slot->parent,       &slot->first_child,
@@ -306,7 +263,7 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
 	node_link(registry, quitter, parent);
 	number = node_dress(registry, quitter, timeout_ns);
 	if (!number) {
-		shutdown_free(registry, quitter);
+		vt_quitter_shutdown_free(registry, quitter);
 		node_unlink(registry, quitter);
 		if (parent)
 			parent->refs--; /* not the last: the caller has one */
@@ -333,7 +290,7 @@ static void node_free(vitals_registry *registry, vitals_quitter *quitter,
 	node_unlink(registry, quitter);
 	vt_slot_close(&slot->gen);
 	vt_cause_unref(registry, vt_slot_get(&slot->cause));
-	shutdown_free(registry, quitter);
+	vt_quitter_shutdown_free(registry, quitter);
 	vt_wakefd_close(vt_quitter_descriptor(quitter));
 	vt_slot_free(registry, VT_POOL_QUITTER, vt_quitter_index(quitter));
 	vt_slot_add(&registry->root->totals.quitters, UINT32_MAX);
@@ -351,50 +308,6 @@ void vt_quitter_unref(vitals_registry *registry, vitals_quitter *quitter,
 			return;
 		quitter = vt_quitter_at(registry, parent - 1);
 	}
-}
-
-static uint64_t own_timeout(vitals_registry *registry, vitals_quitter *quitter)
-	VT_REQUIRES(registry->lock)
-{
-	const struct vt_shutdown_slot *own =
-		vt_quitter_shutdown(registry, quitter, false);
-
-	/* Relaxed: it stands still. */
-	return own ? atomic_load_explicit(&own->timeout_ns, memory_order_relaxed) : 0;
-}
-
-static vitals_quitter *parent_of(vitals_registry *registry, const vitals_quitter *quitter)
-	VT_REQUIRES(registry->lock)
-{
-	uint32_t parent = vt_slot_get(&vt_quitter_slot(quitter)->parent);
-
-	return parent ? vt_quitter_at(registry, parent - 1) : NULL;
-}
-
-uint64_t vt_quitter_deadline(vitals_registry *registry, vitals_quitter *quitter)
-{
-	uint64_t deadline_ns = registry->tree->deadline_ns, own_ns, told_ns;
-
-	for (; quitter; quitter = parent_of(registry, quitter)) {
-		own_ns = own_timeout(registry, quitter);
-		/* Relaxed: written under the lock that is held. */
-		told_ns = atomic_load_explicit(&vt_quitter_slot(quitter)->told_ns,
-					       memory_order_relaxed);
-		if (!own_ns || !told_ns || quitter->is_main)
-			continue;
-		own_ns += told_ns;
-		deadline_ns = own_ns < deadline_ns ? own_ns : deadline_ns;
-	}
-	return deadline_ns;
-}
-
-uint64_t vt_quitter_timeout(vitals_registry *registry, vitals_quitter *quitter)
-{
-	uint64_t timeout_ns = 0;
-
-	for (; quitter && !timeout_ns; quitter = parent_of(registry, quitter))
-		timeout_ns = own_timeout(registry, quitter);
-	return timeout_ns;
 }
 
 bool vt_quitter_inside(const vitals_registry *registry, const vitals_quitter *quitter,

@@ -82,6 +82,8 @@ struct vt_tree {
 	void (*poke)(vitals_registry *registry); /* and wakes it */
 	_Atomic uint32_t called;                 /* it was started */
 	_Atomic uint64_t kicked_ns; /* when those in condition waits were kicked last */
+	_Atomic uint32_t kicking;   /* so many are at it now */
+	_Atomic uint32_t away; /* the notifier is in what may not return, but for that */
 };
 
 /* How many words are remembered to be woken after the lock is released. */
@@ -208,6 +210,9 @@ int vt_quitter_make(vitals_registry *registry, vitals_quitter *parent, const cha
  */
 struct vt_shutdown_slot *vt_quitter_shutdown(vitals_registry *registry,
 					     vitals_quitter *quitter, bool made)
+	VT_REQUIRES(registry->lock);
+
+void vt_quitter_shutdown_free(vitals_registry *registry, vitals_quitter *quitter)
 	VT_REQUIRES(registry->lock);
 
 static inline void vt_quitter_ref(vitals_registry *registry, vitals_quitter *quitter)

@@ -9,6 +9,7 @@
 
 #include "thread.h"
 
+#include "blind.h"
 #include "clock.h"
 #include "heartbeat.h"
 #include "task.h"
@@ -25,6 +26,9 @@
 
 /* Between two kicks of those in condition waits. */
 #define KICK_NS 1000000u
+
+/* How long the notifier waits for the lock, and between two kicks without. */
+#define PATIENCE_NS VITALS_MS(10)
 
 static void over_unlink(vitals_registry *registry, const vitals_thread *member)
 	VT_REQUIRES(registry->lock)
@@ -321,10 +325,19 @@ uint64_t vt_thread_callbacks_run(vitals_registry *registry)
 
 	if (!registry->tree)
 		return UINT64_MAX;
+	/* Whoever holds it may be stuck: those in condition waits are woken without. */
+	if (!vt_lock_until(&registry->lock, vt_clock_now() + PATIENCE_NS)) {
+		vt_blind_kick(registry);
+		return vt_clock_now() + PATIENCE_NS;
+	}
+	vt_unlock(&registry->lock);
 	/* Those first that cannot keep it for long. */
 	kicks = vt_unblock_kicks(registry);
+	/* Relaxed: a hint. */
+	atomic_store_explicit(&registry->tree->away, 1, memory_order_relaxed);
 	(void)vt_unblock_calls(registry);
 	vt_reap(registry);
+	atomic_store_explicit(&registry->tree->away, 0, memory_order_relaxed);
 	return kicks ? vt_clock_now() + KICK_NS : UINT64_MAX;
 }
 

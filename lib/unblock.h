@@ -43,6 +43,10 @@ bool vt_unblock_kicks(vitals_registry *registry);
 /* The same for whoever waits, if the notifier is kept from it. Return: whether any is left. */
 bool vt_unblock_kicks_for(vitals_registry *registry, uint64_t now_ns);
 
+/* Its callback is to be called; the caller has pinned it. */
+void vt_unblock_call_add(vitals_registry *registry, vitals_thread *member)
+	VT_REQUIRES(registry->lock);
+
 /*
  * Calls the callbacks of members that were told; no lock is held. Return: whether there
  * were any.

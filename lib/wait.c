@@ -16,7 +16,10 @@
 
 #define POLL_MAX 1023u
 
-/* Without a notifier nobody kicks: how long a kick may be missed. */
+/*
+ * Without a notifier nobody kicks: how long a kick may be missed. Those who flush do not rely on it:
+ * it may be kept by a callback or a condition of somebody else's.
+ */
 #define UNHELPED_NS 50000000u
 
 static bool must_leave(const vitals_thread *self)
@@ -133,7 +136,9 @@ int vitals_thread_poll(vitals_thread *self, struct pollfd *fds, unsigned n, uint
 static int cond_wait_until(vitals_thread *self, pthread_cond_t *cond,
 			   pthread_mutex_t *mutex, uint64_t deadline_ns)
 {
-	bool helped = vt_unblock_helped(vt_member_registry(self));
+	bool helped = vt_unblock_helped(vt_member_registry(self)) &&
+		      vt_quitter_stage(vt_quitter_slot(self->quitter)) !=
+			      VITALS_STAGE_FLUSH;
 	uint64_t until_ns = deadline_ns;
 	struct timespec until;
 	int r;

@@ -14,7 +14,7 @@ export LC_ALL=C
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave
-2 heartbeat beat enter owner wheel quitter cause live scope member hold unblock tell blind
+2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls
 3 thread self over reap heir wait
 4 rows rows-groups rows-tree index snapshot print missing report
 5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
@@ -38,8 +38,9 @@ exporter_levels='
 drawn='
 asked systemd
 beat heartbeat
-blind member
+blind unblock
 cause quitter
+deadline quitter
 enter heartbeat
 events changes
 exit main
@@ -104,6 +105,7 @@ verdict view
 wait thread
 watch changes
 watch monitor
+unblock-calls unblock
 '
 
 # Headers from elsewhere, and the only file that may see each.

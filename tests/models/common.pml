@@ -20,7 +20,7 @@
  *                                          in member.c
  *                 own word, then armed     vt_member_tell(), vt_member_note() in member.c
  *                 armed, then both words   vitals_thread_poll(), cond_arm() in wait.c and
- *                                          vt_unblock_set() in unblock.c, then
+ *                                          vt_unblock_set() in unblock-calls.c, then
  *                                          vt_member_told_armed() in member.c
  *                 word, then VT_NODE_FD    vt_quitter_mark() in live.c, tell_collect() in
  *                                          tell.c
