@@ -5,7 +5,7 @@
  * ends; two tell it, each for a reason of its own (its quitter, it alone) and each calls
  * whatever is to be called, as the notifier does; time passes, or does not.
  *
- * lib/unblock.c, over.c (over_do), member.c (vt_member_note, ref and unref), wait.c
+ * lib/unblock-calls.c, unblock.c (deliver, settle), over.c (over_do), member.c (note), wait.c
  * (vitals_thread_on_quit), main.c (turn_tree).
  *
  * One member: that the lists are linked well is a matter of one thread at a time. That it is
