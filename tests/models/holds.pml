@@ -494,13 +494,14 @@ proctype finish()
 	do
 	:: news = 0;
 	   lock();
+#ifdef BROKEN_COUNT /* I 3: that none counts under the lock is taken for nobody */
+	   if
+	   :: departed && threads <= n_quick ->
+#else
 #ifndef BROKEN_FINISH /* C 3: nor finish, when it begins */
 	   settle();
 #endif
 	   if
-#ifdef BROKEN_COUNT /* I 3: that none counts under the lock is taken for nobody */
-	   :: departed && threads <= n_quick ->
-#else
 	   :: departed && live[MAIN] == 0 ->
 #endif
 		   claim(CLAIM_I, nothing_held);
