@@ -113,9 +113,8 @@ static bool turn_tree(vitals_quitter *quitter, struct vt_main *main,
 							  : deadline_ns;
 	if (!vt_lock_until(&registry->lock, until_ns))
 		return false;
-	/* Quick holds are all there is: whether somebody has them counts. */
-	if (vt_slot_get(&registry->root->totals.threads) <= registry->tree->n_quick)
-		vt_holds_settle(registry);
+	/* Whether somebody has them counts if they are all there is, in this main quitter. */
+	vt_holds_settle(registry);
 	all_done = registry->tree->departed && vt_main_empty(quitter);
 	standing->wish_ns =
 		vt_main_turn_at(registry, main, bits, all_done, now_ns, &told);

@@ -9,7 +9,7 @@
  * it counts to. Before whoever needs to know looks, under the lock, all of them are settled: those
  * that nobody has are gone, the others count under the lock as everything does. Needs to know who
  * waits; who tells somebody, for from then on holds are refused; the last that leaves, for whom
- * finish may wait; whoever joins weakly, or lets go of a quitter.
+ * finish may wait, and each turn of finish; whoever joins weakly, or lets go of a quitter.
  */
 
 #include "clock.h"
@@ -234,6 +234,21 @@ static vitals_thread *hold_find(vitals_registry *registry, vitals_quitter *quitt
 	return NULL;
 }
 
+/* Return: whether it counts by itself, and has counted one more. */
+static bool quick_more(const vitals_thread *hold)
+{
+	struct quick quick = { .slot = hold->slot };
+
+	do {
+		quick.word =
+			atomic_load_explicit(&quick.slot->word, memory_order_relaxed);
+		if (!(quick.word & VT_HOLD_QUICK) ||
+		    vt_hold_count(quick.word) == VT_HOLD_MAX)
+			return false;
+	} while (!quick_swap(quick, quick.word + VT_HOLD_ONE));
+	return true;
+}
+
 /* Return: 0; -ENOMEM. */
 static int hold_add(vitals_registry *registry, vitals_quitter *quitter, const char *what,
 		    uint64_t now_ns) VT_REQUIRES(registry->lock)
@@ -245,14 +260,15 @@ static int hold_add(vitals_registry *registry, vitals_quitter *quitter, const ch
 	vitals_thread *hold = hold_find(registry, quitter, what, false, &link);
 	int r;
 
+	if (hold && quick_more(hold))
+		return 0;
+	/* Relaxed: nobody else settles it while the lock is held. */
+	if (hold && (atomic_load_explicit(&hold->slot->word, memory_order_relaxed) &
+		     VT_HOLD_QUICK)) {
+		vt_holds_settle(registry); /* full: its word has no room for more */
+		hold = hold_find(registry, quitter, what, false, &link);
+	}
 	if (hold) {
-		/* Relaxed: nobody settles it while the lock is held. */
-		if (atomic_load_explicit(&hold->slot->word, memory_order_relaxed) &
-		    VT_HOLD_QUICK) {
-			atomic_fetch_add_explicit(&hold->slot->word, VT_HOLD_ONE,
-						  memory_order_acq_rel);
-			return 0;
-		}
 		vt_slot_add(&hold->slot->count, 1);
 	} else {
 		r = vt_member_join(registry, quitter, &spec, &hold);

@@ -30,6 +30,18 @@ static void main_caller(vitals_registry *registry)
 		atomic_store_explicit(&registry->tree->called, 1, memory_order_relaxed);
 }
 
+static void senders_clear(struct vt_requests *requests)
+{
+	uint32_t i;
+
+	/* Relaxed, all: the handler comes to know it by vt_signals_add() only. */
+	for (i = 0; i < VT_EVENTS; i++) {
+		atomic_store_explicit(&requests->senders[i].who, 0, memory_order_relaxed);
+		atomic_store_explicit(&requests->senders[i].at_ns, 0,
+				      memory_order_relaxed);
+	}
+}
+
 /* What is left over of the last main quitter goes. */
 static void main_reset(vitals_registry *registry, struct vt_main *main,
 		       const struct vitals_quitter_options *options)
@@ -41,7 +53,7 @@ static void main_reset(vitals_registry *registry, struct vt_main *main,
 	requests->registry = registry;
 	/* Relaxed, all: the handler comes to know it by vt_signals_add() only. */
 	atomic_store_explicit(&requests->pending, 0, memory_order_relaxed);
-	atomic_store_explicit(&requests->seen, 0, memory_order_relaxed);
+	senders_clear(requests);
 	atomic_store_explicit(&requests->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&requests->leave_at,
 			      options->leave_at ? options->leave_at : LEAVE_AT,

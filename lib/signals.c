@@ -33,18 +33,23 @@ static _Atomic uint32_t inside;
 static _Atomic int owner_pid;
 static bool watches_fork; /* guarded by table_lock */
 
-/* Who was first to send this event. Relaxed: published by the bit in pending. */
+/*
+ * Who was first to send this event: in one word, so that whoever comes after a handler that does
+ * not get on finds all of it or none. Relaxed, all: published by the bit in pending.
+ */
 static void sender_note(struct vt_requests *requests, unsigned event,
 			const struct vt_signal *came, uint64_t now_ns)
 {
 	struct vt_sender *sender = &requests->senders[event];
-	uint64_t bit = (uint64_t)1 << event;
+	uint64_t nobody = 0, never = 0;
 
-	if (atomic_fetch_or_explicit(&requests->seen, bit, memory_order_relaxed) & bit)
-		return;
-	atomic_store_explicit(&sender->pid, came->pid, memory_order_relaxed);
-	atomic_store_explicit(&sender->uid, came->uid, memory_order_relaxed);
-	atomic_store_explicit(&sender->at_ns, now_ns, memory_order_relaxed);
+	(void)atomic_compare_exchange_strong_explicit(
+		&sender->who, &nobody,
+		VT_SENDER_CAME | (uint64_t)came->pid << 32 | came->uid,
+		memory_order_relaxed, memory_order_relaxed);
+	(void)atomic_compare_exchange_strong_explicit(&sender->at_ns, &never, now_ns,
+						      memory_order_relaxed,
+						      memory_order_relaxed);
 }
 
 /* Is there anything to do before all but those who flush are told? */

@@ -18,20 +18,21 @@
 /* Two of one kind closer than this are one: terminals and runners send doubles. */
 #define VT_SAME_REQUEST_NS 500000000u
 
+/* In a sender's who, beside its pid, which has 31 bits: there is one. */
+#define VT_SENDER_CAME (UINT64_C(1) << 63)
+
 /*
- * Who sent the first signal of an event; written by the handler before it sets pending.
+ * Who sent the first signal of an event; written by the handler before it sets pending, once.
  */
 struct vt_sender {
-	_Atomic uint32_t pid;
-	_Atomic uint32_t uid;
-	_Atomic uint64_t at_ns;
+	_Atomic uint64_t who;   /* VT_SENDER_CAME | pid << 32 | uid; 0: none came */
+	_Atomic uint64_t at_ns; /* 0: not yet known */
 };
 
 /* What the handler leaves for whoever looks next. */
 struct vt_requests {
 	vitals_registry *registry;
 	_Atomic uint64_t pending;  /* bits of events that came and were not looked at */
-	_Atomic uint64_t seen;     /* bits of events that ever came */
 	_Atomic uint32_t count;    /* requests by signal since main was made */
 	_Atomic uint32_t leave_at; /* the one that leaves from the handler */
 	_Atomic uint32_t delayed; /* readiness goes some time before anybody is told … */

@@ -224,6 +224,7 @@ static void event_cause(const struct vt_main *main, uint64_t bits, uint64_t now_
 	const struct vt_event *what = &main->events[event];
 	/* Relaxed: it stands still, see vt_event. */
 	bool is_fd = atomic_load_explicit(&what->is_fd, memory_order_relaxed);
+	uint64_t who;
 
 	vt_cause_init(cause, is_fd ? VITALS_CAUSE_FD : VITALS_CAUSE_SIGNAL, 0,
 		      what->text);
@@ -233,9 +234,9 @@ static void event_cause(const struct vt_main *main, uint64_t bits, uint64_t now_
 		return;
 	/* Relaxed: ordered by the bit, which the handler set after them. */
 	cause->signo = atomic_load_explicit(&what->number, memory_order_relaxed);
-	cause->sender_pid =
-		(int32_t)atomic_load_explicit(&sender->pid, memory_order_relaxed);
-	cause->sender_uid = atomic_load_explicit(&sender->uid, memory_order_relaxed);
+	who = atomic_load_explicit(&sender->who, memory_order_relaxed);
+	cause->sender_pid = (int32_t)((who & ~VT_SENDER_CAME) >> 32);
+	cause->sender_uid = (uint32_t)who;
 	cause->at_ns = atomic_load_explicit(&sender->at_ns, memory_order_relaxed);
 }
 

@@ -5,6 +5,7 @@
  */
 
 #include "harness.h"
+#include "member.h"
 #include "service.h"
 
 #include <errno.h>
@@ -130,6 +131,26 @@ START_TEST(there_may_be_any_number_of_them)
 }
 END_TEST
 
+/* As if so many had it that there is no room for one more in its word. */
+START_TEST(there_may_be_any_number_of_one)
+{
+	struct vt_member_slot *slot;
+
+	hold(service.main, "request");
+	slot = vt_quitter_seldom(service.main)->quick[0];
+	ck_assert_ptr_nonnull(slot);
+	slot->word += (VT_HOLD_MAX - 1) * VT_HOLD_ONE;
+	hold(service.main, "request");
+	ck_assert_uint_eq(slot->count, VT_HOLD_MAX + 1);
+	slot->count = 2;
+	release(service.main, "request");
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, 0, NULL), -ETIMEDOUT);
+	release(service.main, "request");
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, 0, NULL), 0);
+	ck_assert_int_eq(vitals_quitter_release(service.main, "request"), -EINVAL);
+}
+END_TEST
+
 START_TEST(what_was_let_go_of_lives_as_long_as_it_is_held)
 {
 	vitals_quitter *pool = child_of(service.main, "pool");
@@ -222,6 +243,31 @@ START_TEST(finish_ends_after_a_hold_that_nobody_has)
 			 0);
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 0);
 	ck_assert_uint_eq(result.kind, VITALS_CAUSE_ALL_DONE);
+	worker_checks_passed();
+}
+END_TEST
+
+/* One of the main quitter before is still there, and none of finish's business. */
+START_TEST(finish_ends_whoever_is_left_of_another_main)
+{
+	struct gate before = { 0 }, gate = { 0 };
+	struct vitals_result result;
+
+	VITALS_INIT(&result);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "old", 0, refuses, &before, NULL), 0);
+	service.main = vitals_quitter_free(service.main);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, VITALS_S(5), NULL,
+						 &service.main),
+			 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, refuses, &gate, NULL),
+			 0);
+	hold(service.main, "request");
+	release(service.main, "request");
+	gate_open(&gate);
+	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 0);
+	ck_assert_uint_eq(result.kind, VITALS_CAUSE_ALL_DONE);
+	gate_open(&before);
 	worker_checks_passed();
 }
 END_TEST
@@ -400,11 +446,13 @@ int main(void)
 	tcase_add_test(tcase, rows_say_what_is_held_now);
 	tcase_add_test(tcase, a_look_finds_them_at_any_time);
 	tcase_add_test(tcase, there_may_be_any_number_of_them);
+	tcase_add_test(tcase, there_may_be_any_number_of_one);
 	tcase_add_test(tcase, what_was_let_go_of_lives_as_long_as_it_is_held);
 	tcase_add_test(tcase, who_is_told_refuses_and_still_waits);
 	tcase_add_test(tcase, the_last_release_wakes_who_waits);
 	tcase_add_loop_test(tcase, finish_ends_when_all_have_left, 0, 2);
 	tcase_add_test(tcase, finish_ends_after_a_hold_that_nobody_has);
+	tcase_add_test(tcase, finish_ends_whoever_is_left_of_another_main);
 	tcase_add_test(tcase, a_hold_that_nobody_has_keeps_no_stage);
 	tcase_add_test(tcase, weak_threads_are_told_with_the_last_hold);
 	tcase_add_test(tcase, an_abandoned_one_is_not_waited_for);

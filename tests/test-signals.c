@@ -3,6 +3,7 @@
 #include "harness.h"
 #include "main.h"
 #include "service.h"
+#include "unblock.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -135,6 +136,43 @@ START_TEST(doubles_are_one_request)
 	ck_assert_uint_eq(service.registry->tree->expired_ns, now_ns + VITALS_MS(500));
 	/* Of another kind it is another at once. */
 	ck_assert_uint_eq(note(requests, SIGINT, 1, now_ns + VITALS_MS(501)), 3);
+}
+END_TEST
+
+/* The first is kept from going on half-way, the second comes when it is no double any more. */
+START_TEST(a_handler_that_does_not_get_on_hides_no_sender)
+{
+	const struct vt_signal came = { .signo = SIGTERM, .pid = 4711, .uid = 42 };
+	uint64_t now_ns = VITALS_S(1000);
+	struct vt_requests *requests;
+	struct vitals_cause cause;
+	int half;
+
+	for (half = 0; half < 2; half++) {
+		struct vt_told told = { 0 };
+
+		if (half)
+			service_make(&service);
+		VITALS_INIT(&cause);
+		requests = &service.registry->main->requests;
+		ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGTERM, NULL),
+				 0);
+		if (half)
+			requests->senders[0].who = VT_SENDER_CAME | (uint64_t)17 << 32 |
+						   4;
+		ck_assert_uint_eq(vt_signals_note_at(requests, 0, &came, now_ns), 1);
+		vt_lock(&service.registry->lock);
+		(void)vt_main_turn_at(service.registry, service.registry->main, 0, false,
+				      now_ns, &told);
+		vt_tree_unlock(service.registry, &told);
+		vt_told_done(service.registry, &told);
+		ck_assert_int_eq(vitals_quitter_cause(service.main, &cause), 0);
+		ck_assert_int_eq(cause.sender_pid, half ? 17 : 4711);
+		ck_assert_uint_eq(cause.sender_uid, half ? 4 : 42);
+		ck_assert_uint_eq(cause.at_ns, now_ns);
+		if (!half)
+			service_free(&service);
+	}
 }
 END_TEST
 
@@ -418,6 +456,7 @@ int main(void)
 	tcase_add_test(tcase, a_child_listens_to_nothing);
 	tcase_add_test(tcase, there_is_room_for_64_events);
 	tcase_add_test(tcase, doubles_are_one_request);
+	tcase_add_test(tcase, a_handler_that_does_not_get_on_hides_no_sender);
 	tcase_add_test(tcase, the_second_expires_the_deadline);
 	tcase_add_test(tcase, the_third_leaves_from_the_handler);
 	tcase_add_loop_test(tcase, handlers_before_ours_go_on_and_are_put_back, 0, 2);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Why: two requests by call, to main and to its child, and two signals, whose handlers
- * take no lock. Others read the causes meanwhile.
+ * Why: two requests by call, to main and to its child, and signals for two events, one of
+ * them twice, whose handlers take no lock. Others read the causes meanwhile.
  *
  * lib/tell.c (vt_tell_at), stages.c (vt_main_begin, begin, vt_main_turn_at), live.c
  * (vt_quitter_mark), signals.c (vt_signals_note_at, sender_note).
  *
- * Of two handlers for the same signal the later has no say for half a second (last_ns);
- * that the earlier has then set its bit is taken for granted.
+ * Of two handlers for the same signal the later has no say for half a second (last_ns); the
+ * earlier may not have got on by then.
  */
 
 #define SLEEPERS 1
@@ -26,7 +26,11 @@ bit phase;         /* not VT_PHASE_IDLE */
 byte why;          /* main->why */
 
 byte pending; /* bits of events; requests->pending */
-bit sender[EVENTS]; /* has been noted */
+byte who[EVENTS];   /* 0: none came; else the handler that was first */
+bit at_ns[EVENTS];  /* when is known */
+#ifdef BROKEN_SEEN_FIRST
+bit came[EVENTS];
+#endif
 byte began; /* how many requests to main were told that it was theirs */
 
 /* vt_quitter_mark() of one that was not */
@@ -91,14 +95,41 @@ proctype call_child(byte by)
 	claim(CLAIM_F, cause[1])
 }
 
-/* vt_signals_note_at() */
-proctype handler(byte event)
+/* sender_note() */
+inline note(event, me)
 {
+#ifdef BROKEN_SEEN_FIRST /* F: that there is one before who it is */
+	atomic {
+		first = !came[event];
+		came[event] = 1
+	};
+	if
+	:: first ->
+		who[event] = me;
+		at_ns[event] = 1
+	:: else
+	fi
+#else
+	atomic {
+		if
+		:: !who[event] -> who[event] = me
+		:: else
+		fi
+	};
+	at_ns[event] = 1
+#endif
+}
+
+/* vt_signals_note_at() */
+proctype handler(byte event, me)
+{
+	bit first;
+
 #ifdef BROKEN_BIT_FIRST /* F: the event before who sent it */
 	atomic { pending = pending | (1 << event) };
-	sender[event] = 1
+	note(event, me)
 #else
-	sender[event] = 1;
+	note(event, me);
 	atomic { pending = pending | (1 << event) }
 #endif
 }
@@ -118,10 +149,10 @@ end:
 		};
 		if
 		:: !phase && bits & 1 ->
-			claim(CLAIM_F, sender[0]);
+			claim(CLAIM_F, who[0] && at_ns[0]);
 			begin(FROM_EVENT)
 		:: !phase && !(bits & 1) && bits ->
-			claim(CLAIM_F, sender[1]);
+			claim(CLAIM_F, who[1] && at_ns[1]);
 			begin(FROM_EVENT + 1)
 		:: else
 		fi;
@@ -149,8 +180,9 @@ init
 	atomic {
 		run call_main(1);
 		run call_child(2);
-		run handler(0);
-		run handler(1);
+		run handler(0, 1);
+		run handler(0, 2);
+		run handler(1, 3);
 		run monitor();
 		run reader(0);
 		run reader(1)

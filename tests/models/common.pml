@@ -26,19 +26,27 @@
  *                                          tell.c
  *                 VT_NODE_FD, then word    fd_publish() in scope.c
  *
+ *   - a slot's word is changed by compare-and-swap while its hold is quick (hold.c), and of one
+ *     word all see one order; what is read before a swap, by acquire, is read before it.
+ *
  * A variant that has the two in the other order is what a weaker order would allow. A
  * signal handler's store needs no pair: the monitor's turn follows, and tells by words.
  *
  * A variant is made by -DBROKEN_...; ONLY chooses the claim whose assertions count.
  */
 
-#define CLAIM_A 1 /* a fork is refused or waited for: no third case */
-#define CLAIM_B 2 /* after a successful wait no counted thread runs */
+#define CLAIM_A 1 /* a fork or a hold is refused or waited for: no third case */
+#define CLAIM_B 2 /* after a successful wait no counted thread runs, nothing is held */
 #define CLAIM_C 3 /* who waits or sleeps comes back: no invalid end state */
 #define CLAIM_D 4 /* when send_quit has returned all below answer told */
 #define CLAIM_E 5 /* nothing freed is used, and it is freed once */
 #define CLAIM_F 6 /* the first cause wins */
 #define CLAIM_G 7 /* the lock excludes */
+#define CLAIM_H 8 /* each hold is counted once, where it belongs, and released once */
+#define CLAIM_I 9 /* that all have left is not said while something is held */
+#define CLAIM_J 10 /* nobody is on two lists of calls, or twice on one */
+#define CLAIM_K 11 /* a callback is called twice at most, one at a time, and not once it was taken back */
+#define CLAIM_L 12 /* in the end nothing is pinned */
 
 #ifdef ONLY
 #define claim(which, what) assert(ONLY != which || (what))
