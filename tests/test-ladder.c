@@ -599,6 +599,18 @@ static void holds_the_lock(void) VT_UNCHECKED
 	hang();
 }
 
+/* They leave while it is being written who is late: the time was up first. */
+static void the_last_leave_during_the_report(void)
+{
+	struct vt_ladder *its;
+
+	own_main(VITALS_EXIT_AT_DEADLINE);
+	its = &vt_quitter_registry(mine)->main->ladder;
+	atomic_fetch_or(&its->state, 7); /* as another has it that writes */
+	vt_ladder_over(vt_quitter_registry(mine), its, false);
+	_exit(98);
+}
+
 static void an_exit_handler_hangs(void)
 {
 	own_main(VITALS_EXIT_AT_DEADLINE);
@@ -610,7 +622,8 @@ static void an_exit_handler_hangs(void)
 START_TEST(the_process_leaves_whatever_hangs)
 {
 	static void (*const hangs[])(void) = { nobody_finishes, all_have_left_but_main,
-					       holds_the_lock, an_exit_handler_hangs };
+					       holds_the_lock, an_exit_handler_hangs,
+					       the_last_leave_during_the_report };
 	int status = status_of(hangs[_i]);
 
 	ck_assert(WIFEXITED(status));
@@ -756,7 +769,7 @@ int main(void)
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("leaving");
-	tcase_add_loop_test(tc, the_process_leaves_whatever_hangs, 0, 4);
+	tcase_add_loop_test(tc, the_process_leaves_whatever_hangs, 0, 5);
 	tcase_add_test(tc, abort_ends_in_a_signal_after_the_hosts_handler);
 	tcase_add_test(tc, which_signal_leaves_from_the_handler_is_an_option);
 	tcase_add_test(tc, finish_returns_with_every_lock_held);
