@@ -460,6 +460,37 @@ START_TEST(a_wait_that_is_under_way_learns_of_less_time)
 }
 END_TEST
 
+static void *tells_once_waited_for(void *arg)
+{
+	vitals_quitter *child = arg;
+
+	while (!(atomic_load(&child->waiters) & ~VT_NODE_FD))
+		nap();
+	worker_check(vitals_quitter_send_quit(child, 0, NULL) == 0);
+	return NULL;
+}
+
+START_TEST(one_that_may_take_for_ever_does_not_end_a_wait)
+{
+	struct vitals_quitter_options options;
+	uint64_t from_ns = clock_now();
+	vitals_quitter *child;
+	pthread_t teller;
+
+	VITALS_INIT(&options);
+	options.timeout_ns = VITALS_FOREVER;
+	ck_assert_int_eq(vitals_quitter_new(service.main, "child", &options, &child), 0);
+	ck_assert_int_eq(vitals_quitter_hold(child, "work"), 0);
+	ck_assert_int_eq(pthread_create(&teller, NULL, tells_once_waited_for, child), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_MS(300), NULL),
+			 -ETIMEDOUT);
+	ck_assert_uint_ge(clock_now() - from_ns, VITALS_MS(300));
+	ck_assert_int_eq(pthread_join(teller, NULL), 0);
+	ck_assert_int_eq(vitals_quitter_release(child, "work"), 0);
+	vitals_quitter_free(child);
+}
+END_TEST
+
 /* Callbacks */
 
 static _Atomic uint32_t calls;
@@ -764,6 +795,7 @@ int main(void)
 	tcase_add_test(tc, whoever_waits_is_woken_without_the_lock);
 	tcase_add_test(tc, a_wait_ends_with_the_time_of_what_it_waits_for);
 	tcase_add_test(tc, a_wait_that_is_under_way_learns_of_less_time);
+	tcase_add_test(tc, one_that_may_take_for_ever_does_not_end_a_wait);
 	tcase_add_test(tc, a_callback_is_called_again_at_half_the_time_and_no_more);
 	tcase_add_test(tc, one_that_has_left_is_not_called_again);
 	suite_add_tcase(suite, tc);
