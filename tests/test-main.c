@@ -147,6 +147,30 @@ START_TEST(stages_follow_one_another_by_time)
 END_TEST
 
 /* The monitor comes late, or the process was stopped: all at once, in order. */
+/* Each stage has as long as it takes; the second request is the end of it all the same. */
+START_TEST(stages_may_take_for_ever)
+{
+	service.main = vitals_quitter_free(service.main);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, VITALS_FOREVER, NULL,
+						 &service.main),
+			 0);
+	ck_assert_int_eq(vitals_quitter_on_fd(service.main, 1000, "stop"), 0);
+	all_stages_made();
+	ck_assert_uint_gt(turn(T, true), T + VITALS_S(1000000));
+	ck_assert_str_eq(told(), "d");
+	(void)turn(T + VITALS_S(1000), false);
+	ck_assert_str_eq(told(), "d");
+	left(drain);
+	ck_assert_uint_eq(turn(T + VITALS_S(2000), false), UINT64_MAX);
+	ck_assert_str_eq(told(), "dqm");
+	atomic_store(&service.registry->tree->expired_ns, T + VITALS_S(3000));
+	(void)turn(T + VITALS_S(3000), false);
+	ck_assert_str_eq(told(), "dqmf");
+	left(quit);
+	left(flush);
+}
+END_TEST
+
 START_TEST(a_late_turn_tells_all)
 {
 	all_stages_made();
@@ -636,6 +660,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, stages_follow_one_another_as_they_empty);
 	tcase_add_test(tcase, stages_follow_one_another_by_time);
+	tcase_add_test(tcase, stages_may_take_for_ever);
 	tcase_add_test(tcase, a_late_turn_tells_all);
 	tcase_add_test(tcase, the_second_request_ends_all_stages);
 	tcase_add_test(tcase, without_stages_it_is_one_cascade);
