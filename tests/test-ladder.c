@@ -404,6 +404,40 @@ START_TEST(whoever_waits_is_woken_without_the_lock)
 }
 END_TEST
 
+static void *finishes(void *arg)
+{
+	(void)arg;
+	worker_check(vitals_quitter_finish(service.main, NULL, NULL) == 0);
+	return NULL;
+}
+
+/* Where there is no monitor finish does it, and it takes time that passes. */
+START_TEST(finish_tells_all_stages_without_the_lock)
+{
+	vitals_registry *registry = service.registry;
+	struct vitals_quitter_options options;
+	vitals_quitter *flush, *quit;
+	pthread_t thread;
+
+	service.main = vitals_quitter_free(service.main);
+	ck_assert_int_eq(
+		vitals_quitter_new_main(registry, VITALS_S(1), NULL, &service.main), 0);
+	quit = child_of(service.main, "quit");
+	VITALS_INIT(&options);
+	options.stage = VITALS_STAGE_FLUSH;
+	ck_assert_int_eq(vitals_quitter_new(service.main, "flush", &options, &flush), 0);
+	vt_lock(&registry->lock);
+	vt_tree_ask(registry->tree, clock_now());
+	ck_assert_int_eq(pthread_create(&thread, NULL, finishes, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert(vitals_quitter_must_quit(quit));
+	ck_assert(vitals_quitter_must_quit(flush));
+	vt_unlock(&registry->lock);
+	vitals_quitter_free(quit);
+	vitals_quitter_free(flush);
+}
+END_TEST
+
 /* A child's own time, and the time of those around it. */
 START_TEST(a_wait_ends_with_the_time_of_what_it_waits_for)
 {
@@ -792,6 +826,7 @@ int main(void)
 	tcase_add_test(tc, those_who_flush_have_their_reserve_however_late_they_are_told);
 	tcase_add_loop_test(tc, an_interrupt_from_a_terminal_skips_the_delay, 0, 2);
 	tcase_add_test(tc, stages_are_told_without_the_lock);
+	tcase_add_test(tc, finish_tells_all_stages_without_the_lock);
 	tcase_add_test(tc, whoever_waits_is_woken_without_the_lock);
 	tcase_add_test(tc, a_wait_ends_with_the_time_of_what_it_waits_for);
 	tcase_add_test(tc, a_wait_that_is_under_way_learns_of_less_time);

@@ -422,6 +422,27 @@ START_TEST(finish_is_woken_by_everything)
 }
 END_TEST
 
+/* None waits until it would have looked by itself. */
+START_TEST(many_that_finish_are_all_woken)
+{
+	struct vitals_result results[4];
+	pthread_t threads[4];
+	uint64_t from_ns;
+	unsigned i;
+
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, obeys, NULL, NULL), 0);
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, finishes, &results[i]);
+	usleep(5000);
+	from_ns = clock_now();
+	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_lt(clock_now() - from_ns, VITALS_MS(800));
+	worker_checks_passed();
+}
+END_TEST
+
 START_TEST(finish_ends_when_everybody_has_returned)
 {
 	struct vitals_result result;
@@ -675,6 +696,7 @@ int main(void)
 	tcase_add_test(tcase, of_several_events_the_lowest_wins);
 	tcase_add_test(tcase, descriptors_that_go_are_told_apart);
 	tcase_add_loop_test(tcase, finish_is_woken_by_everything, 0, 6);
+	tcase_add_loop_test(tcase, many_that_finish_are_all_woken, 0, 20);
 	tcase_add_test(tcase, finish_ends_when_everybody_has_returned);
 	tcase_add_test(tcase, finish_waits_where_nobody_was);
 	tcase_add_test(tcase, abandoning_the_last_is_not_the_end);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -424,6 +425,133 @@ START_TEST(a_callback_that_comes_too_late_is_called_at_once)
 END_TEST
 
 /* A callback that never comes back costs the shutdown no more than its time. */
+static _Atomic uint32_t calls;
+
+static void counts(void *user)
+{
+	(void)user;
+	atomic_fetch_add(&calls, 1);
+}
+
+static void *is_there_before_the_monitor(void *arg)
+{
+	vitals_thread *self;
+
+	worker_check(vitals_thread_adopt(service.main, "pool", 0, NULL, &self) == 0);
+	worker_check(vitals_thread_on_quit(self, counts, NULL) == 0);
+	gate_open(arg);
+	worker_check(word_reaches(&calls, 1));
+	vitals_thread_leave(self, 0);
+	return NULL;
+}
+
+/* It is the monitor that tells, and nobody is there yet to call when it says what to call. */
+START_TEST(a_callback_from_before_the_start_is_called)
+{
+	struct gate there = { 0 };
+	pthread_t thread;
+
+	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGUSR1, NULL), 0);
+	ck_assert_int_eq(
+		pthread_create(&thread, NULL, is_there_before_the_monitor, &there), 0);
+	gate_pass(&there);
+	ck_assert_int_eq(vitals_start(service.registry), 0);
+	ck_assert_int_eq(raise(SIGUSR1), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_ge(atomic_load(&calls), 1);
+	worker_checks_passed();
+}
+END_TEST
+
+static pthread_mutex_t its_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t its_cond = PTHREAD_COND_INITIALIZER;
+static _Atomic uint32_t turns;
+
+static int waits_on_a_condition(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&its_mutex);
+	while (vitals_thread_go_on(self)) {
+		atomic_fetch_add(&turns, 1);
+		(void)vitals_thread_cond_wait(self, &its_cond, &its_mutex,
+					      VITALS_FOREVER);
+	}
+	pthread_mutex_unlock(&its_mutex);
+	atomic_fetch_add(&turns, 1);
+	return 0;
+}
+
+/* Nobody waits for it, who would see to it himself. */
+START_TEST(a_condition_wait_ends_after_a_stop_and_a_start)
+{
+	vitals_quitter *child = child_of(service.main, "child");
+
+	ck_assert_int_eq(
+		vitals_thread_fork(child, "w", 0, waits_on_a_condition, NULL, NULL), 0);
+	ck_assert(word_reaches(&turns, 1));
+	pthread_mutex_lock(&its_mutex); /* it waits by now */
+	pthread_mutex_unlock(&its_mutex);
+	ck_assert_int_eq(vitals_stop(service.registry), 0);
+	ck_assert_int_eq(vitals_start(service.registry), 0);
+	ck_assert_int_eq(vitals_quitter_send_quit(child, 0, NULL), 0);
+	ck_assert(word_reaches(&turns, 2));
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_S(10), NULL), 0);
+	vitals_quitter_free(child);
+}
+END_TEST
+
+static int leaves_once_called(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	worker_check(vitals_thread_on_quit(self, counts, NULL) == 0);
+	atomic_fetch_add(&turns, 1);
+	worker_check(word_reaches(&calls, 1));
+	return 0;
+}
+
+static void finishes_the_first_time(const struct vitals_event *event, void *user)
+{
+	struct vitals_result result;
+
+	(void)event;
+	if (atomic_load((_Atomic uint32_t *)user))
+		return;
+	VITALS_INIT(&result);
+	worker_check(word_reaches(&turns, 1));
+	worker_check(vitals_quitter_send_quit(service.main, 0, NULL) == 0);
+	worker_check(vitals_quitter_finish(service.main, &result, NULL) == 0);
+	worker_check(result.late == 0);
+	atomic_store((_Atomic uint32_t *)user, 1);
+}
+
+/* In the notifier's own thread, which has nobody else to do its work. */
+START_TEST(who_finishes_in_a_callback_makes_the_calls)
+{
+	struct vitals_quitter_options options;
+	vitals_heartbeat *heartbeat;
+	_Atomic uint32_t over = 0;
+
+	service.main = vitals_quitter_free(service.main);
+	VITALS_INIT(&options);
+	options.ready_off_ns = VITALS_MS(20);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, VITALS_S(5), &options,
+						 &service.main),
+			 0);
+	ck_assert_int_eq(
+		vitals_on_event(service.registry, finishes_the_first_time, &over), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, leaves_once_called,
+					    NULL, NULL),
+			 0);
+	ck_assert_int_eq(vitals_heartbeat_new(service.registry, "silent", VITALS_MS(1),
+					      NULL, &heartbeat),
+			 0);
+	ck_assert(word_reaches(&over, 1));
+	ck_assert_int_eq(vitals_on_event(service.registry, NULL, NULL), 0);
+	vitals_heartbeat_unref(heartbeat);
+	worker_checks_passed();
+}
+END_TEST
+
 START_TEST(a_stuck_callback_does_not_keep_finish)
 {
 	struct vitals_result result;
@@ -468,6 +596,9 @@ int main(void)
 	tcase_add_test(tcase, waiting_is_idle_and_in_no_interval);
 	tcase_add_test(tcase, replacing_a_callback_waits_for_the_one_that_runs);
 	tcase_add_test(tcase, a_callback_that_comes_too_late_is_called_at_once);
+	tcase_add_test(tcase, a_callback_from_before_the_start_is_called);
+	tcase_add_test(tcase, a_condition_wait_ends_after_a_stop_and_a_start);
+	tcase_add_test(tcase, who_finishes_in_a_callback_makes_the_calls);
 	tcase_add_test(tcase, a_stuck_callback_does_not_keep_finish);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
