@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "harness.h"
+#include "lines.h"
 #include "main.h"
 #include "monitor.h"
 #include "service.h"
@@ -255,6 +256,23 @@ START_TEST(a_number_that_is_another_file_is_not_written_to)
 	ck_assert_str_eq(written(), "");
 	(void)close(other[1]);
 	ck_assert_int_eq(vitals_quitter_release(service.main, "work"), 0);
+}
+END_TEST
+
+/* What the host writes to a stdout that it has closed is not for the reader of the report. */
+START_TEST(nothing_of_ours_is_a_standard_descriptor)
+{
+	struct vt_lines lines;
+	int in = dup(STDIN_FILENO), opened;
+
+	(void)close(STDIN_FILENO);
+	ck_assert(vt_lines_begin(&lines, out[1], vt_file_of(out[1]), UINT64_MAX));
+	opened = lines.fd;
+	vt_lines_end(&lines);
+	if (in >= 0)
+		(void)dup2(in, STDIN_FILENO);
+	(void)close(in);
+	ck_assert_int_gt(opened, STDERR_FILENO);
 }
 END_TEST
 
@@ -818,6 +836,7 @@ int main(void)
 	tcase_add_test(tc, a_full_pipe_is_not_waited_for);
 	tcase_add_test(tc, a_reader_that_has_gone_costs_no_signal);
 	tcase_add_test(tc, a_number_that_is_another_file_is_not_written_to);
+	tcase_add_test(tc, nothing_of_ours_is_a_standard_descriptor);
 	tcase_add_test(tc, odd_options_are_refused);
 	suite_add_tcase(suite, tc);
 
