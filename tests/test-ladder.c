@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,43 @@ START_TEST(another_main_begins_at_the_bottom)
 	ck_assert_uint_eq(climb(VITALS_S(5)), T + VITALS_S(8));
 	ck_assert_ptr_nonnull(strstr(written(), "main/more"));
 	ck_assert_int_eq(vitals_quitter_release(service.main, "more"), 0);
+}
+END_TEST
+
+static _Atomic uint32_t climbed;
+
+static void *climbs(void *arg)
+{
+	while (!atomic_load(&((struct gate *)arg)->open)) {
+		(void)climb(VITALS_S(9));
+		atomic_fetch_add(&climbed, 1);
+	}
+	return NULL;
+}
+
+/* Whoever is on his way up when main is freed takes no step of what comes after. */
+START_TEST(a_step_is_of_the_main_that_it_was_seen_of)
+{
+	struct gate over = { 0 };
+	pthread_t climber;
+	unsigned i, taken = 0;
+
+	asked();
+	ck_assert_int_eq(pthread_create(&climber, NULL, climbs, &over), 0);
+	ck_assert(word_reaches(&climbed, 1));
+	for (i = 0; i < 20000; i++) {
+		uint32_t from;
+
+		vt_ladder_set(ladder(), BUDGET, NULL);
+		vt_ladder_set(ladder(), 0, NULL);
+		from = atomic_load(&climbed);
+		while (atomic_load(&climbed) < from + 2)
+			sched_yield();
+		taken += (atomic_load(&ladder()->state) & 0xff) != 0;
+	}
+	gate_open(&over);
+	ck_assert_int_eq(pthread_join(climber, NULL), 0);
+	ck_assert_uint_eq(taken, 0);
 }
 END_TEST
 
@@ -599,6 +637,36 @@ START_TEST(a_callback_is_called_again_at_half_the_time_and_no_more)
 }
 END_TEST
 
+static struct gate told;
+
+static int is_told_first(vitals_thread *self, void *arg)
+{
+	atomic_fetch_add(&asleep, 1);
+	gate_pass(&told);
+	return is_called(self, arg);
+}
+
+/* By a signal's handler, then by whoever comes after it: one request, one call. */
+START_TEST(whoever_made_the_call_itself_is_not_called_for_it)
+{
+	vitals_registry *registry = service.registry;
+
+	ck_assert_int_eq(vitals_step(registry, 1), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, is_told_first, &gate, NULL), 0);
+	ck_assert(word_reaches(&asleep, 1));
+	atomic_store(&registry->root->stages[VITALS_STAGE_QUIT], VT_QUIT);
+	gate_open(&told);
+	ck_assert(word_reaches(&asleep, 2));
+	ck_assert_uint_eq(atomic_load(&calls), 1);
+	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	ck_assert_uint_eq(atomic_load(&calls), 1);
+	gate_open(&gate);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
+	ck_assert_uint_eq(registry->tree->again_first, 0);
+}
+END_TEST
+
 START_TEST(one_that_has_left_is_not_called_again)
 {
 	uint64_t told_ns;
@@ -833,6 +901,7 @@ int main(void)
 	tcase_add_test(tc, who_belongs_to_an_earlier_main_is_not_missing);
 	tcase_add_test(tc, nothing_is_said_once_finish_has_its_answer);
 	tcase_add_test(tc, another_main_begins_at_the_bottom);
+	tcase_add_test(tc, a_step_is_of_the_main_that_it_was_seen_of);
 	tcase_add_test(tc, a_full_pipe_is_not_waited_for);
 	tcase_add_test(tc, a_reader_that_has_gone_costs_no_signal);
 	tcase_add_test(tc, a_number_that_is_another_file_is_not_written_to);
@@ -851,6 +920,7 @@ int main(void)
 	tcase_add_test(tc, a_wait_that_is_under_way_learns_of_less_time);
 	tcase_add_test(tc, one_that_may_take_for_ever_does_not_end_a_wait);
 	tcase_add_test(tc, a_callback_is_called_again_at_half_the_time_and_no_more);
+	tcase_add_test(tc, whoever_made_the_call_itself_is_not_called_for_it);
 	tcase_add_test(tc, one_that_has_left_is_not_called_again);
 	suite_add_tcase(suite, tc);
 

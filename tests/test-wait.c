@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 #include "harness.h"
+#include "member.h"
 #include "service.h"
 
 #include <errno.h>
@@ -500,6 +501,51 @@ START_TEST(a_condition_wait_ends_after_a_stop_and_a_start)
 }
 END_TEST
 
+static struct gate about_to, may_leave;
+
+/* As one between its look and its wait. */
+static int is_about_to_wait(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	/* So that there is somebody who broadcasts. */
+	pthread_mutex_lock(&its_mutex);
+	(void)vitals_thread_cond_wait(self, &its_cond, &its_mutex, 1);
+	pthread_mutex_unlock(&its_mutex);
+	vt_lock(&self->wait);
+	vt_member_seldom(self)->cond = &its_cond;
+	atomic_fetch_or(&self->armed, VT_ARMED_COND);
+	vt_unlock(&self->wait);
+	gate_open(&about_to);
+	gate_pass(&may_leave);
+	vt_lock(&self->wait);
+	vt_member_seldom(self)->cond = NULL;
+	atomic_fetch_and(&self->armed, ~VT_ARMED_COND);
+	vt_unlock(&self->wait);
+	return 0;
+}
+
+START_TEST(a_condition_is_broadcast_until_its_waiter_has_left)
+{
+	vitals_quitter *child = child_of(service.main, "child");
+	struct timespec until = { .tv_sec = (time_t)(clock_now() / VITALS_S(1)) + 10 };
+	unsigned i;
+
+	ck_assert_int_eq(vitals_thread_fork(child, "w", 0, is_about_to_wait, NULL, NULL),
+			 0);
+	gate_pass(&about_to);
+	ck_assert_int_eq(vitals_quitter_send_quit(child, 0, NULL), 0);
+	pthread_mutex_lock(&its_mutex);
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_cond_clockwait(&its_cond, &its_mutex,
+							CLOCK_MONOTONIC, &until),
+				 0);
+	pthread_mutex_unlock(&its_mutex);
+	gate_open(&may_leave);
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_S(10), NULL), 0);
+	vitals_quitter_free(child);
+}
+END_TEST
+
 static int leaves_once_called(vitals_thread *self, void *arg)
 {
 	(void)arg;
@@ -598,6 +644,7 @@ int main(void)
 	tcase_add_test(tcase, a_callback_that_comes_too_late_is_called_at_once);
 	tcase_add_test(tcase, a_callback_from_before_the_start_is_called);
 	tcase_add_test(tcase, a_condition_wait_ends_after_a_stop_and_a_start);
+	tcase_add_test(tcase, a_condition_is_broadcast_until_its_waiter_has_left);
 	tcase_add_test(tcase, who_finishes_in_a_callback_makes_the_calls);
 	tcase_add_test(tcase, a_stuck_callback_does_not_keep_finish);
 	suite_add_tcase(suite, tcase);
