@@ -501,6 +501,51 @@ START_TEST(a_condition_wait_ends_after_a_stop_and_a_start)
 }
 END_TEST
 
+static void may_be_cancelled(void *user)
+{
+	(void)user;
+	pthread_testcancel();
+	atomic_fetch_add(&calls, 1);
+}
+
+static int leaves_after_the_call(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	worker_check(vitals_thread_on_quit(self, may_be_cancelled, NULL) == 0);
+	atomic_fetch_add(&turns, 1);
+	while (vitals_thread_go_on(self))
+		nap();
+	return 0;
+}
+
+static void *tells_while_cancelled(void *arg)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_cancel(pthread_self());
+	pthread_setcancelstate(before, NULL);
+	(void)vitals_quitter_send_quit(arg, 0, NULL);
+	return NULL;
+}
+
+START_TEST(a_cancel_ends_no_call_halfway)
+{
+	vitals_quitter *child = child_of(service.main, "child");
+	pthread_t thread;
+
+	ck_assert_int_eq(
+		vitals_thread_fork(child, "w", 0, leaves_after_the_call, NULL, NULL), 0);
+	ck_assert(word_reaches(&turns, 1));
+	ck_assert_int_eq(pthread_create(&thread, NULL, tells_while_cancelled, child), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_ge(atomic_load(&calls), 1);
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_S(5), NULL), 0);
+	vitals_quitter_free(child);
+	ck_assert_uint_eq(quitter_rows(service.registry), 1);
+}
+END_TEST
+
 static struct gate about_to, may_leave;
 
 /* As one between its look and its wait. */
@@ -645,6 +690,7 @@ int main(void)
 	tcase_add_test(tcase, a_callback_from_before_the_start_is_called);
 	tcase_add_test(tcase, a_condition_wait_ends_after_a_stop_and_a_start);
 	tcase_add_test(tcase, a_condition_is_broadcast_until_its_waiter_has_left);
+	tcase_add_test(tcase, a_cancel_ends_no_call_halfway);
 	tcase_add_test(tcase, who_finishes_in_a_callback_makes_the_calls);
 	tcase_add_test(tcase, a_stuck_callback_does_not_keep_finish);
 	suite_add_tcase(suite, tcase);
