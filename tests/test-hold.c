@@ -5,7 +5,7 @@
  */
 
 #include "harness.h"
-#include "quitter.h"
+#include "member.h"
 #include "service.h"
 
 #include <errno.h>
@@ -239,15 +239,28 @@ static int holds_and_tells(vitals_thread *self, void *arg)
 }
 
 /* Half of the time would be over before the next stage begins. */
-/* The slot is another's next, under the same name. */
+/* What the one hold that is quick counts in. */
+static uint64_t quick_word(void)
+{
+	vitals_registry *registry = service.registry;
+	uint32_t at = atomic_load(&registry->root->quick[0]);
+
+	ck_assert_uint_ne(at, 0);
+	return atomic_load(&vt_member_at(registry, at - 1)->slot->word);
+}
+
+/* The slot is another's next, under the same name; nor is its word one that was there before. */
 START_TEST(what_was_quick_is_not_found_elsewhere)
 {
 	vitals_quitter *a = child_of(service.main, "a"), *b = child_of(service.main, "b");
+	uint64_t word;
 
 	hold(a, "request");
+	word = quick_word();
 	(void)vitals_quitter_wait_done(a, 0, NULL);
 	release(a, "request");
 	hold(b, "request");
+	ck_assert_uint_ne(quick_word(), word);
 	hold(a, "request");
 	ck_assert_uint_eq(vt_quitter_live(a), VT_LIVE_ONE);
 	ck_assert_uint_eq(vt_quitter_live(b), VT_LIVE_ONE);
