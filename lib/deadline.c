@@ -5,6 +5,7 @@
  * waits for one that was told have ended.
  */
 
+#include "clock.h"
 #include "quitter.h"
 
 struct vt_shutdown_slot *vt_quitter_shutdown(vitals_registry *registry,
@@ -78,7 +79,7 @@ uint64_t vt_quitter_deadline(vitals_registry *registry, vitals_quitter *quitter)
 					       memory_order_relaxed);
 		if (!own_ns || !told_ns || quitter->is_main)
 			continue;
-		own_ns += told_ns;
+		own_ns = vt_clock_after(told_ns, own_ns);
 		deadline_ns = own_ns < deadline_ns ? own_ns : deadline_ns;
 	}
 	return deadline_ns;

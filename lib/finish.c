@@ -26,7 +26,7 @@
  * How often threads on their way out are looked at.
  */
 #define SOON_NS 1000000u
-/* Without a descriptor to be woken by, and when another finish may clear it. */
+/* Without a descriptor to be woken by, and where several wait. */
 #define BLIND_NS 10000000u
 
 /* How long the lock is waited for: whoever holds it may be stuck. */
@@ -62,17 +62,22 @@ static int wake_fd_make(struct vt_tree *tree)
 	return fd;
 }
 
-/* Callbacks may never return: they are the notifier's, if there can be one. */
+/*
+ * Callbacks may never return: they are the notifier's, if there can be one, unless that is who waits
+ * here.
+ */
 static void calls_see_to(vitals_registry *registry)
 {
-	bool any;
+	bool any, here;
 
 	vt_lock(&registry->lock);
 	any = registry->tree->call_first != 0;
+	here = vt_notifier_is_here(registry);
 	vt_unlock(&registry->lock);
 	if (!any)
 		return;
-	if (!(atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
+	if (!here &&
+	    !(atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
 	      VT_ROOT_OFF) &&
 	    vt_notifier_start(registry) == 0)
 		vt_notifier_wake(registry);
@@ -134,17 +139,22 @@ static bool turn_tree(vitals_quitter *quitter, struct vt_main *main,
 	return true;
 }
 
-static struct standing finish_turn(vitals_quitter *quitter, struct vt_main *main)
+/* @locked_out_ns: since when the lock is not to be had; 0: it is. */
+static struct standing finish_turn(vitals_quitter *quitter, struct vt_main *main,
+				   uint64_t *locked_out_ns)
 {
 	vitals_registry *registry = vt_quitter_registry(quitter);
 	struct standing standing = { 0 };
 	uint64_t now_ns = vt_clock_now(), climb_ns, deadline_ns;
 
 	if (!turn_tree(quitter, main, &standing)) {
-		turn_blind(registry, main, now_ns, &standing);
+		if (!*locked_out_ns)
+			*locked_out_ns = now_ns;
+		turn_blind(registry, main, *locked_out_ns, &standing);
 		(void)vt_ladder_climb_at(registry, &main->ladder, vt_clock_now());
 		return standing;
 	}
+	*locked_out_ns = 0;
 	vt_reap_gone(quitter, true);
 	now_ns = vt_clock_now();
 	if (standing.told_all && vt_main_empty(quitter)) {
@@ -170,7 +180,13 @@ static void finish_wait(vitals_registry *registry, struct vt_main *main, uint32_
 			uint64_t wish_ns)
 {
 	struct pollfd fds[VT_EVENTS + 1];
-	int fd = wake_fd_make(registry->tree);
+	/*
+	 * Of several nobody clears it, for another may not have seen it yet. Relaxed: who comes
+	 * meanwhile does not, and wakes this one with what wakes him.
+	 */
+	bool alone = atomic_load_explicit(&registry->tree->n_finishes,
+					  memory_order_relaxed) == 1;
+	int fd = alone ? wake_fd_make(registry->tree) : -1;
 	uint64_t now_ns;
 	struct timespec rest;
 	unsigned n;
@@ -255,7 +271,7 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 	struct standing standing;
 	struct vitals_result mine;
 	vitals_registry *registry;
-	uint64_t now_ns;
+	uint64_t locked_out_ns = 0, now_ns;
 	uint32_t n = 0;
 	int r;
 
@@ -277,7 +293,7 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 		uint32_t news =
 			atomic_load_explicit(&registry->tree->news, memory_order_acquire);
 
-		standing = finish_turn(main_quitter, registry->main);
+		standing = finish_turn(main_quitter, registry->main, &locked_out_ns);
 		if (standing.over)
 			break;
 		finish_wait(registry, registry->main, news, standing.wish_ns);

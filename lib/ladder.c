@@ -46,9 +46,12 @@ void vt_ladder_set(struct vt_ladder *ladder, uint64_t timeout_ns,
 
 	if (at_deadline == VITALS_ABORT_AT_DEADLINE && abort && !strcmp(abort, "off"))
 		at_deadline = VITALS_EXIT_AT_DEADLINE;
-	/* First, so that nobody takes a step of the quitter before. */
-	STORE(ladder->state, ((LOAD(ladder->state) >> STEP_BITS) + 1) << STEP_BITS);
+	/*
+	 * In this order, so that nobody takes a step of the quitter before, nor one of this by the
+	 * time of that.
+	 */
 	STORE(ladder->timeout_ns, 0);
+	STORE(ladder->state, ((LOAD(ladder->state) >> STEP_BITS) + 1) << STEP_BITS);
 	STORE(ladder->at_deadline, at_deadline);
 	STORE(ladder->late_status,
 	      options && options->late_status ? options->late_status : 1);
@@ -116,14 +119,17 @@ uint64_t vt_ladder_deadline(const vitals_registry *registry,
 	return deadline_ns;
 }
 
-/* Is it the caller who takes @step, of the main quitter that @seen is of? Those below are over. */
+/*
+ * Is it the caller who takes @step, of the main quitter that @seen is of? Those below are over, and
+ * of the two that end it the first is the verdict.
+ */
 static bool take(struct vt_ladder *ladder, uint64_t seen, uint64_t step)
 {
+	uint64_t ends = step | STEP_OVER | (step == STEP_OVER ? STEP_END : 0);
 	uint64_t state = LOAD(ladder->state);
 
 	do {
-		if (state >> STEP_BITS != seen >> STEP_BITS || (state & step) ||
-		    (state & STEP_OVER))
+		if (state >> STEP_BITS != seen >> STEP_BITS || (state & ends))
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(
 		&ladder->state, &state, state | step | (step - 1), memory_order_acq_rel,

@@ -3,6 +3,7 @@
 #include "lines.h"
 
 #include "clock.h"
+#include "wakefd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +36,8 @@ static int open_again(int fd)
 	vt_text_init(&text, path, sizeof(path));
 	vt_text_add(&text, "/proc/self/fd/");
 	vt_text_add_u64(&text, (uint64_t)fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return vt_fd_above_stdio(
+		open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
 /* What writing to a pipe without reader, or past a limit, would send to this thread. */

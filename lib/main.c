@@ -22,12 +22,23 @@
 /* The first callback needs somebody to call it, if the monitor is who tells. */
 static void main_caller(vitals_registry *registry)
 {
+	struct vt_tree *tree = registry->tree;
+	uint32_t run = atomic_load_explicit(&registry->run, memory_order_relaxed);
+
 	/* Relaxed: facts of their own. Not once more: it may just be being stopped. */
-	if (atomic_load_explicit(&registry->tree->called, memory_order_relaxed) ||
-	    atomic_load_explicit(&registry->run, memory_order_relaxed) != VT_RUN_RUNNING)
+	if (atomic_load_explicit(&tree->called, memory_order_relaxed) ||
+	    (run != VT_RUN_RUNNING &&
+	     atomic_load_explicit(&tree->calls, memory_order_relaxed)))
 		return; /* then finish calls, or starts it */
+	vt_lock(&registry->lock);
+	atomic_store_explicit(&tree->calls, 1, memory_order_relaxed);
+	/* Relaxed: whoever starts the monitor, under this lock, looks at calls afterwards. */
+	run = atomic_load_explicit(&registry->run, memory_order_relaxed);
+	vt_unlock(&registry->lock);
+	if (run != VT_RUN_RUNNING)
+		return;
 	if (vt_notifier_start(registry) == 0)
-		atomic_store_explicit(&registry->tree->called, 1, memory_order_relaxed);
+		atomic_store_explicit(&tree->called, 1, memory_order_relaxed);
 }
 
 static void senders_clear(struct vt_requests *requests)

@@ -200,10 +200,25 @@ int vt_notifier_start(vitals_registry *registry)
 	return r;
 }
 
+/* Is somebody to be got out of what it waits in? Then there is somebody who does. */
+static bool calls_wanted(vitals_registry *registry)
+{
+	bool wanted;
+
+	vt_lock(&registry->lock);
+	/* Relaxed: set under the lock that is held. */
+	wanted = registry->tree &&
+		 atomic_load_explicit(&registry->tree->calls, memory_order_relaxed);
+	if (wanted)
+		atomic_store_explicit(&registry->tree->called, 1, memory_order_relaxed);
+	vt_unlock(&registry->lock);
+	return wanted;
+}
+
 int vt_notifier_resume(vitals_registry *registry)
 {
 	struct vt_notifier *notifier = notifier_of(registry);
-	bool wanted = vt_systemd_asked(registry);
+	bool wanted = vt_systemd_asked(registry) | calls_wanted(registry);
 
 	if (notifier) {
 		vt_lock(&registry->notifier_lock);
@@ -219,6 +234,11 @@ static bool from_callback(const struct vt_notifier *notifier)
 	/* Relaxed: see notifier_run(). */
 	return atomic_load_explicit(&notifier->tid, memory_order_relaxed) ==
 	       vt_task_self();
+}
+
+bool vt_notifier_is_here(const vitals_registry *registry)
+{
+	return registry->notifier && from_callback(registry->notifier);
 }
 
 int vt_notifier_stop(vitals_registry *registry)

@@ -12,6 +12,8 @@
 
 #include "registry.h"
 
+#include <stdbool.h>
+
 /* Starts it if it does not run. Return: 0; -EAGAIN, -EPERM, -ENOMEM. */
 int vt_notifier_start(vitals_registry *registry);
 
@@ -20,6 +22,9 @@ int vt_notifier_resume(vitals_registry *registry);
 
 /* Waits for the running callback. Return: 0, also if it did not run; -EDEADLK from itself. */
 int vt_notifier_stop(vitals_registry *registry);
+
+/* Is this thread it? */
+bool vt_notifier_is_here(const vitals_registry *registry) VT_REQUIRES(registry->lock);
 
 /* It has something to do. Async-signal-safe. */
 void vt_notifier_wake(vitals_registry *registry);

@@ -81,6 +81,8 @@ struct vt_tree {
 	void (*caller)(vitals_registry *registry);
 	void (*poke)(vitals_registry *registry); /* and wakes it */
 	_Atomic uint32_t called;                 /* it was started */
+	_Atomic uint32_t
+		calls; /* somebody wants it to be; set under the registry's lock */
 	_Atomic uint64_t kicked_ns; /* when those in condition waits were kicked last */
 	_Atomic uint32_t kicking;   /* so many are at it now */
 	_Atomic uint32_t away; /* the notifier is in what may not return, but for that */

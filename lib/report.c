@@ -96,8 +96,9 @@ static void shutdown_note(vitals_registry *registry, vitals_quitter *quitter,
 	vt_slot_add(&ends->shutdowns, 1);
 	vt_slot_add(&ends->timeouts, timed_out);
 	vt_slot_add(&ends->timed_out_threads, late);
-	/* Release, as vt_slot_put(). */
-	atomic_store_explicit(&ends->last_ns, now_ns - told_ns, memory_order_release);
+	/* Release, as vt_slot_put(). It may have been told only after the wait was over. */
+	atomic_store_explicit(&ends->last_ns, now_ns > told_ns ? now_ns - told_ns : 0,
+			      memory_order_release);
 }
 
 /* Nobody in it is late any more: what an earlier wait has found is not repeated. */

@@ -130,9 +130,12 @@ static uint64_t last_of(const vitals_registry *registry, const struct vt_main *m
 	uint64_t deadline_ns = vt_ladder_deadline(registry, &main->ladder);
 	uint64_t reserve_ns = vt_ladder_reserve(registry, &main->ladder);
 
-	/* Freed meanwhile: the time is up for all. */
+	/* There is time for ever; or main is being freed: then it is up for all. Acquire: as there. */
 	if (deadline_ns == UINT64_MAX)
-		return 0;
+		return atomic_load_explicit(&main->ladder.timeout_ns,
+					    memory_order_acquire)
+			       ? UINT64_MAX
+			       : 0;
 	return deadline_ns > reserve_ns ? deadline_ns - reserve_ns : 0;
 }
 

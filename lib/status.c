@@ -180,7 +180,7 @@ static void add_rest(const struct vt_status *status, struct vt_text *text)
 {
 	uint64_t now_ns = status->moment.now_ns;
 
-	if (!status->deadline_ns)
+	if (!status->deadline_ns || status->deadline_ns == UINT64_MAX)
 		return;
 	vt_text_add(text, ", ");
 	if (status->act == VT_ACT_LATE) {

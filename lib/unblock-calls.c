@@ -33,6 +33,7 @@ static void call_once(vitals_thread *member, uint32_t limit)
 	struct vt_member_seldom *seldom = vt_member_seldom(member);
 	void (*unblock)(void *user);
 	void *user;
+	int before;
 
 	vt_lock(&member->wait);
 	/* One call at a time: who comes meanwhile has nothing to add. */
@@ -49,7 +50,10 @@ static void call_once(vitals_thread *member, uint32_t limit)
 	vt_unlock(&member->wait);
 	if (!unblock)
 		return;
+	/* Cancelled in it, a thread of the host's would leave a member that waits for its end. */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
 	unblock(user);
+	(void)pthread_setcancelstate(before, NULL);
 	/*
 	 * Release pairs with the acquire in vt_unblock_set(): what it did is seen there.
 	 */

@@ -284,6 +284,56 @@ static int holds_and_tells(vitals_thread *self, void *arg)
 }
 
 /* Half of the time would be over before the next stage begins. */
+/* What the one hold that is quick counts in. */
+static uint64_t quick_word(void)
+{
+	vitals_registry *registry = service.registry;
+	uint32_t at = atomic_load(&registry->root->quick[0]);
+
+	ck_assert_uint_ne(at, 0);
+	return atomic_load(&vt_member_at(registry, at - 1)->slot->word);
+}
+
+/* The slot is another's next, under the same name; nor is its word one that was there before. */
+START_TEST(what_was_quick_is_not_found_elsewhere)
+{
+	vitals_quitter *a = child_of(service.main, "a"), *b = child_of(service.main, "b");
+	uint64_t word;
+
+	hold(a, "request");
+	word = quick_word();
+	(void)vitals_quitter_wait_done(a, 0, NULL);
+	release(a, "request");
+	hold(b, "request");
+	ck_assert_uint_ne(quick_word(), word);
+	hold(a, "request");
+	ck_assert_uint_eq(vt_quitter_live(a), VT_LIVE_ONE);
+	ck_assert_uint_eq(vt_quitter_live(b), VT_LIVE_ONE);
+	release(b, "request");
+	release(a, "request");
+	vitals_quitter_free(a);
+	vitals_quitter_free(b);
+}
+END_TEST
+
+/* Nobody looks: the last thread that leaves says that there is nobody. */
+START_TEST(after_the_last_thread_a_hold_that_nobody_has_is_gone)
+{
+	struct gate gate = { 0 };
+	unsigned i;
+
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, refuses, &gate, NULL),
+			 0);
+	hold(service.main, "request");
+	release(service.main, "request");
+	ck_assert_uint_eq(vt_quitter_live(service.main), 2 * VT_LIVE_ONE);
+	gate_open(&gate);
+	for (i = 0; i < 50000 && vt_quitter_live(service.main) == 2 * VT_LIVE_ONE; i++)
+		nap();
+	ck_assert_uint_eq(vt_quitter_live(service.main), 0);
+}
+END_TEST
+
 START_TEST(a_hold_that_nobody_has_keeps_no_stage)
 {
 	struct vitals_quitter_options options;
@@ -453,6 +503,8 @@ int main(void)
 	tcase_add_loop_test(tcase, finish_ends_when_all_have_left, 0, 2);
 	tcase_add_test(tcase, finish_ends_after_a_hold_that_nobody_has);
 	tcase_add_test(tcase, finish_ends_whoever_is_left_of_another_main);
+	tcase_add_test(tcase, what_was_quick_is_not_found_elsewhere);
+	tcase_add_test(tcase, after_the_last_thread_a_hold_that_nobody_has_is_gone);
 	tcase_add_test(tcase, a_hold_that_nobody_has_keeps_no_stage);
 	tcase_add_test(tcase, weak_threads_are_told_with_the_last_hold);
 	tcase_add_test(tcase, an_abandoned_one_is_not_waited_for);

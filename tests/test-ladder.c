@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "harness.h"
+#include "lines.h"
 #include "main.h"
 #include "monitor.h"
 #include "service.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +207,43 @@ START_TEST(another_main_begins_at_the_bottom)
 }
 END_TEST
 
+static _Atomic uint32_t climbed;
+
+static void *climbs(void *arg)
+{
+	while (!atomic_load(&((struct gate *)arg)->open)) {
+		(void)climb(VITALS_S(9));
+		atomic_fetch_add(&climbed, 1);
+	}
+	return NULL;
+}
+
+/* Whoever is on his way up when main is freed takes no step of what comes after. */
+START_TEST(a_step_is_of_the_main_that_it_was_seen_of)
+{
+	struct gate over = { 0 };
+	pthread_t climber;
+	unsigned i, taken = 0;
+
+	asked();
+	ck_assert_int_eq(pthread_create(&climber, NULL, climbs, &over), 0);
+	ck_assert(word_reaches(&climbed, 1));
+	for (i = 0; i < 20000; i++) {
+		uint32_t from;
+
+		vt_ladder_set(ladder(), BUDGET, NULL);
+		vt_ladder_set(ladder(), 0, NULL);
+		from = atomic_load(&climbed);
+		while (atomic_load(&climbed) < from + 2)
+			sched_yield();
+		taken += (atomic_load(&ladder()->state) & 0xff) != 0;
+	}
+	gate_open(&over);
+	ck_assert_int_eq(pthread_join(climber, NULL), 0);
+	ck_assert_uint_eq(taken, 0);
+}
+END_TEST
+
 /* Nobody reads, and what is there fills it. */
 START_TEST(a_full_pipe_is_not_waited_for)
 {
@@ -255,6 +294,23 @@ START_TEST(a_number_that_is_another_file_is_not_written_to)
 	ck_assert_str_eq(written(), "");
 	(void)close(other[1]);
 	ck_assert_int_eq(vitals_quitter_release(service.main, "work"), 0);
+}
+END_TEST
+
+/* What the host writes to a stdout that it has closed is not for the reader of the report. */
+START_TEST(nothing_of_ours_is_a_standard_descriptor)
+{
+	struct vt_lines lines;
+	int in = dup(STDIN_FILENO), opened;
+
+	(void)close(STDIN_FILENO);
+	ck_assert(vt_lines_begin(&lines, out[1], vt_file_of(out[1]), UINT64_MAX));
+	opened = lines.fd;
+	vt_lines_end(&lines);
+	if (in >= 0)
+		(void)dup2(in, STDIN_FILENO);
+	(void)close(in);
+	ck_assert_int_gt(opened, STDERR_FILENO);
 }
 END_TEST
 
@@ -404,6 +460,40 @@ START_TEST(whoever_waits_is_woken_without_the_lock)
 }
 END_TEST
 
+static void *finishes(void *arg)
+{
+	(void)arg;
+	worker_check(vitals_quitter_finish(service.main, NULL, NULL) == 0);
+	return NULL;
+}
+
+/* Where there is no monitor finish does it, and it takes time that passes. */
+START_TEST(finish_tells_all_stages_without_the_lock)
+{
+	vitals_registry *registry = service.registry;
+	struct vitals_quitter_options options;
+	vitals_quitter *flush, *quit;
+	pthread_t thread;
+
+	service.main = vitals_quitter_free(service.main);
+	ck_assert_int_eq(
+		vitals_quitter_new_main(registry, VITALS_S(1), NULL, &service.main), 0);
+	quit = child_of(service.main, "quit");
+	VITALS_INIT(&options);
+	options.stage = VITALS_STAGE_FLUSH;
+	ck_assert_int_eq(vitals_quitter_new(service.main, "flush", &options, &flush), 0);
+	vt_lock(&registry->lock);
+	vt_tree_ask(registry->tree, clock_now());
+	ck_assert_int_eq(pthread_create(&thread, NULL, finishes, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert(vitals_quitter_must_quit(quit));
+	ck_assert(vitals_quitter_must_quit(flush));
+	vt_unlock(&registry->lock);
+	vitals_quitter_free(quit);
+	vitals_quitter_free(flush);
+}
+END_TEST
+
 /* A child's own time, and the time of those around it. */
 START_TEST(a_wait_ends_with_the_time_of_what_it_waits_for)
 {
@@ -455,6 +545,37 @@ START_TEST(a_wait_that_is_under_way_learns_of_less_time)
 	ck_assert_int_eq(vitals_quitter_send_quit(child, 0, NULL), 0);
 	ck_assert_int_eq(pthread_join(waiter, NULL), 0);
 	ck_assert_uint_lt(clock_now() - from_ns, VITALS_S(500));
+	ck_assert_int_eq(vitals_quitter_release(child, "work"), 0);
+	vitals_quitter_free(child);
+}
+END_TEST
+
+static void *tells_once_waited_for(void *arg)
+{
+	vitals_quitter *child = arg;
+
+	while (!(atomic_load(&child->waiters) & ~VT_NODE_FD))
+		nap();
+	worker_check(vitals_quitter_send_quit(child, 0, NULL) == 0);
+	return NULL;
+}
+
+START_TEST(one_that_may_take_for_ever_does_not_end_a_wait)
+{
+	struct vitals_quitter_options options;
+	uint64_t from_ns = clock_now();
+	vitals_quitter *child;
+	pthread_t teller;
+
+	VITALS_INIT(&options);
+	options.timeout_ns = VITALS_FOREVER;
+	ck_assert_int_eq(vitals_quitter_new(service.main, "child", &options, &child), 0);
+	ck_assert_int_eq(vitals_quitter_hold(child, "work"), 0);
+	ck_assert_int_eq(pthread_create(&teller, NULL, tells_once_waited_for, child), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_MS(300), NULL),
+			 -ETIMEDOUT);
+	ck_assert_uint_ge(clock_now() - from_ns, VITALS_MS(300));
+	ck_assert_int_eq(pthread_join(teller, NULL), 0);
 	ck_assert_int_eq(vitals_quitter_release(child, "work"), 0);
 	vitals_quitter_free(child);
 }
@@ -513,6 +634,36 @@ START_TEST(a_callback_is_called_again_at_half_the_time_and_no_more)
 	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
 	/* And nothing is kept of it. */
 	ck_assert(!thread_row(service.registry, "w", &info));
+}
+END_TEST
+
+static struct gate told;
+
+static int is_told_first(vitals_thread *self, void *arg)
+{
+	atomic_fetch_add(&asleep, 1);
+	gate_pass(&told);
+	return is_called(self, arg);
+}
+
+/* By a signal's handler, then by whoever comes after it: one request, one call. */
+START_TEST(whoever_made_the_call_itself_is_not_called_for_it)
+{
+	vitals_registry *registry = service.registry;
+
+	ck_assert_int_eq(vitals_step(registry, 1), 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(service.main, "w", 0, is_told_first, &gate, NULL), 0);
+	ck_assert(word_reaches(&asleep, 1));
+	atomic_store(&registry->root->stages[VITALS_STAGE_QUIT], VT_QUIT);
+	gate_open(&told);
+	ck_assert(word_reaches(&asleep, 2));
+	ck_assert_uint_eq(atomic_load(&calls), 1);
+	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	ck_assert_uint_eq(atomic_load(&calls), 1);
+	gate_open(&gate);
+	ck_assert_int_eq(vitals_quitter_wait_done(service.main, VITALS_S(10), NULL), 0);
+	ck_assert_uint_eq(registry->tree->again_first, 0);
 }
 END_TEST
 
@@ -599,6 +750,18 @@ static void holds_the_lock(void) VT_UNCHECKED
 	hang();
 }
 
+/* They leave while it is being written who is late: the time was up first. */
+static void the_last_leave_during_the_report(void)
+{
+	struct vt_ladder *its;
+
+	own_main(VITALS_EXIT_AT_DEADLINE);
+	its = &vt_quitter_registry(mine)->main->ladder;
+	atomic_fetch_or(&its->state, 7); /* as another has it that writes */
+	vt_ladder_over(vt_quitter_registry(mine), its, false);
+	_exit(98);
+}
+
 static void an_exit_handler_hangs(void)
 {
 	own_main(VITALS_EXIT_AT_DEADLINE);
@@ -610,7 +773,8 @@ static void an_exit_handler_hangs(void)
 START_TEST(the_process_leaves_whatever_hangs)
 {
 	static void (*const hangs[])(void) = { nobody_finishes, all_have_left_but_main,
-					       holds_the_lock, an_exit_handler_hangs };
+					       holds_the_lock, an_exit_handler_hangs,
+					       the_last_leave_during_the_report };
 	int status = status_of(hangs[_i]);
 
 	ck_assert(WIFEXITED(status));
@@ -737,9 +901,11 @@ int main(void)
 	tcase_add_test(tc, who_belongs_to_an_earlier_main_is_not_missing);
 	tcase_add_test(tc, nothing_is_said_once_finish_has_its_answer);
 	tcase_add_test(tc, another_main_begins_at_the_bottom);
+	tcase_add_test(tc, a_step_is_of_the_main_that_it_was_seen_of);
 	tcase_add_test(tc, a_full_pipe_is_not_waited_for);
 	tcase_add_test(tc, a_reader_that_has_gone_costs_no_signal);
 	tcase_add_test(tc, a_number_that_is_another_file_is_not_written_to);
+	tcase_add_test(tc, nothing_of_ours_is_a_standard_descriptor);
 	tcase_add_test(tc, odd_options_are_refused);
 	suite_add_tcase(suite, tc);
 
@@ -748,15 +914,18 @@ int main(void)
 	tcase_add_test(tc, those_who_flush_have_their_reserve_however_late_they_are_told);
 	tcase_add_loop_test(tc, an_interrupt_from_a_terminal_skips_the_delay, 0, 2);
 	tcase_add_test(tc, stages_are_told_without_the_lock);
+	tcase_add_test(tc, finish_tells_all_stages_without_the_lock);
 	tcase_add_test(tc, whoever_waits_is_woken_without_the_lock);
 	tcase_add_test(tc, a_wait_ends_with_the_time_of_what_it_waits_for);
 	tcase_add_test(tc, a_wait_that_is_under_way_learns_of_less_time);
+	tcase_add_test(tc, one_that_may_take_for_ever_does_not_end_a_wait);
 	tcase_add_test(tc, a_callback_is_called_again_at_half_the_time_and_no_more);
+	tcase_add_test(tc, whoever_made_the_call_itself_is_not_called_for_it);
 	tcase_add_test(tc, one_that_has_left_is_not_called_again);
 	suite_add_tcase(suite, tc);
 
 	tc = tcase_create("leaving");
-	tcase_add_loop_test(tc, the_process_leaves_whatever_hangs, 0, 4);
+	tcase_add_loop_test(tc, the_process_leaves_whatever_hangs, 0, 5);
 	tcase_add_test(tc, abort_ends_in_a_signal_after_the_hosts_handler);
 	tcase_add_test(tc, which_signal_leaves_from_the_handler_is_an_option);
 	tcase_add_test(tc, finish_returns_with_every_lock_held);

@@ -147,6 +147,30 @@ START_TEST(stages_follow_one_another_by_time)
 END_TEST
 
 /* The monitor comes late, or the process was stopped: all at once, in order. */
+/* Each stage has as long as it takes; the second request is the end of it all the same. */
+START_TEST(stages_may_take_for_ever)
+{
+	service.main = vitals_quitter_free(service.main);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, VITALS_FOREVER, NULL,
+						 &service.main),
+			 0);
+	ck_assert_int_eq(vitals_quitter_on_fd(service.main, 1000, "stop"), 0);
+	all_stages_made();
+	ck_assert_uint_gt(turn(T, true), T + VITALS_S(1000000));
+	ck_assert_str_eq(told(), "d");
+	(void)turn(T + VITALS_S(1000), false);
+	ck_assert_str_eq(told(), "d");
+	left(drain);
+	ck_assert_uint_eq(turn(T + VITALS_S(2000), false), UINT64_MAX);
+	ck_assert_str_eq(told(), "dqm");
+	atomic_store(&service.registry->tree->expired_ns, T + VITALS_S(3000));
+	(void)turn(T + VITALS_S(3000), false);
+	ck_assert_str_eq(told(), "dqmf");
+	left(quit);
+	left(flush);
+}
+END_TEST
+
 START_TEST(a_late_turn_tells_all)
 {
 	all_stages_made();
@@ -398,6 +422,27 @@ START_TEST(finish_is_woken_by_everything)
 }
 END_TEST
 
+/* None waits until it would have looked by itself. */
+START_TEST(many_that_finish_are_all_woken)
+{
+	struct vitals_result results[4];
+	pthread_t threads[4];
+	uint64_t from_ns;
+	unsigned i;
+
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, obeys, NULL, NULL), 0);
+	for (i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, finishes, &results[i]);
+	usleep(5000);
+	from_ns = clock_now();
+	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	ck_assert_uint_lt(clock_now() - from_ns, VITALS_MS(800));
+	worker_checks_passed();
+}
+END_TEST
+
 START_TEST(finish_ends_when_everybody_has_returned)
 {
 	struct vitals_result result;
@@ -636,6 +681,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, stages_follow_one_another_as_they_empty);
 	tcase_add_test(tcase, stages_follow_one_another_by_time);
+	tcase_add_test(tcase, stages_may_take_for_ever);
 	tcase_add_test(tcase, a_late_turn_tells_all);
 	tcase_add_test(tcase, the_second_request_ends_all_stages);
 	tcase_add_test(tcase, without_stages_it_is_one_cascade);
@@ -650,6 +696,7 @@ int main(void)
 	tcase_add_test(tcase, of_several_events_the_lowest_wins);
 	tcase_add_test(tcase, descriptors_that_go_are_told_apart);
 	tcase_add_loop_test(tcase, finish_is_woken_by_everything, 0, 6);
+	tcase_add_loop_test(tcase, many_that_finish_are_all_woken, 0, 20);
 	tcase_add_test(tcase, finish_ends_when_everybody_has_returned);
 	tcase_add_test(tcase, finish_waits_where_nobody_was);
 	tcase_add_test(tcase, abandoning_the_last_is_not_the_end);

@@ -299,6 +299,32 @@ START_TEST(descriptors_are_made_when_asked_for_and_closed_with_the_quitter)
 END_TEST
 
 /* The number is the host's file afterwards: we neither set, read nor close it. */
+static void *frees_while_cancelled(void *arg)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_cancel(pthread_self());
+	pthread_setcancelstate(before, NULL);
+	vitals_quitter_free(arg);
+	return NULL;
+}
+
+/* It ends wherever it may: not with the registry's lock. */
+START_TEST(who_is_cancelled_closes_a_descriptor_all_the_same)
+{
+	vitals_quitter *child = child_of(service.main, "child");
+	pthread_t thread;
+
+	ck_assert_int_ge(vitals_quitter_fd(child), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, frees_while_cancelled, child), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert(vt_trylock(&service.registry->lock));
+	vt_unlock(&service.registry->lock);
+	ck_assert_uint_eq(quitter_rows(service.registry), 1);
+}
+END_TEST
+
 START_TEST(a_descriptor_that_the_host_closed_is_made_anew)
 {
 	int fd = vitals_quitter_fd(service.main), file;
@@ -638,6 +664,7 @@ int main(void)
 	tcase_add_test(tcase, a_descriptor_asked_for_afterwards_is_readable);
 	tcase_add_test(tcase,
 		       descriptors_are_made_when_asked_for_and_closed_with_the_quitter);
+	tcase_add_test(tcase, who_is_cancelled_closes_a_descriptor_all_the_same);
 	tcase_add_test(tcase, a_descriptor_that_the_host_closed_is_made_anew);
 	tcase_add_test(tcase, a_child_of_one_that_was_told_is_refused);
 	tcase_add_test(tcase, siblings_of_one_name_are_numbered);

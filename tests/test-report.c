@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "harness.h"
 #include "registry.h"
+#include "report.h"
 #include "service.h"
 #include "task.h"
 
@@ -438,6 +439,20 @@ START_TEST(a_wait_leaves_its_mark_on_the_quitter)
 }
 END_TEST
 
+/* Between a wait that found nobody and its note of that, somebody else asks it to quit. */
+START_TEST(one_told_after_the_wait_took_no_time)
+{
+	struct vitals_quitter_info info;
+	uint64_t before_ns = clock_now();
+
+	ck_assert_int_eq(vitals_quitter_send_quit(service.main, 0, NULL), 0);
+	vt_report_done(service.main, before_ns - 1);
+	ck_assert(quitter_row(service.registry, "main", &info));
+	ck_assert_uint_eq(info.shutdowns, 1);
+	ck_assert_uint_eq(info.last_shutdown_ns, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("report");
@@ -458,6 +473,7 @@ int main(void)
 	tcase_add_test(tcase, many_wait_and_all_are_woken);
 	tcase_add_test(tcase, one_that_drained_may_be_used_again);
 	tcase_add_test(tcase, a_wait_leaves_its_mark_on_the_quitter);
+	tcase_add_test(tcase, one_told_after_the_wait_took_no_time);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }

@@ -356,6 +356,22 @@ START_TEST(names_who_is_missing_and_who_is_late)
 }
 END_TEST
 
+START_TEST(time_without_end_is_not_told)
+{
+	ck_assert_int_eq(vitals_quitter_new_main(registry, VITALS_FOREVER, NULL, &root),
+			 0);
+	hold("work");
+	ask();
+	step(0);
+	told_all();
+	quit();
+	step(0);
+	TOLD("STOPPING=1\nEXTEND_TIMEOUT_USEC=30000000\nSTATUS=quitting, waiting for "
+	     "main/work");
+	release("work");
+}
+END_TEST
+
 /* The extension is 30 s, and asked for again from half of it on. */
 START_TEST(asks_for_more_time_only_while_somebody_leaves)
 {
@@ -841,6 +857,7 @@ int main(void)
 	tcase_add_test(tc, a_reload_before_it_is_ready_is_told_after);
 	tcase_add_test(tc, stops_with_the_quit_stage_and_not_before);
 	tcase_add_test(tc, names_who_is_missing_and_who_is_late);
+	tcase_add_test(tc, time_without_end_is_not_told);
 	tcase_add_test(tc, asks_for_more_time_only_while_somebody_leaves);
 	tcase_add_test(tc, pings_at_half_of_the_time_while_it_lives);
 	tcase_add_test(tc, goes_on_to_ping_while_it_quits);

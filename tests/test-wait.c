@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
 #include "harness.h"
+#include "member.h"
 #include "service.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -424,6 +426,223 @@ START_TEST(a_callback_that_comes_too_late_is_called_at_once)
 END_TEST
 
 /* A callback that never comes back costs the shutdown no more than its time. */
+static _Atomic uint32_t calls;
+
+static void counts(void *user)
+{
+	(void)user;
+	atomic_fetch_add(&calls, 1);
+}
+
+static void *is_there_before_the_monitor(void *arg)
+{
+	vitals_thread *self;
+
+	worker_check(vitals_thread_adopt(service.main, "pool", 0, NULL, &self) == 0);
+	worker_check(vitals_thread_on_quit(self, counts, NULL) == 0);
+	gate_open(arg);
+	worker_check(word_reaches(&calls, 1));
+	vitals_thread_leave(self, 0);
+	return NULL;
+}
+
+/* It is the monitor that tells, and nobody is there yet to call when it says what to call. */
+START_TEST(a_callback_from_before_the_start_is_called)
+{
+	struct gate there = { 0 };
+	pthread_t thread;
+
+	ck_assert_int_eq(vitals_quitter_on_signal(service.main, SIGUSR1, NULL), 0);
+	ck_assert_int_eq(
+		pthread_create(&thread, NULL, is_there_before_the_monitor, &there), 0);
+	gate_pass(&there);
+	ck_assert_int_eq(vitals_start(service.registry), 0);
+	ck_assert_int_eq(raise(SIGUSR1), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_ge(atomic_load(&calls), 1);
+	worker_checks_passed();
+}
+END_TEST
+
+static pthread_mutex_t its_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t its_cond = PTHREAD_COND_INITIALIZER;
+static _Atomic uint32_t turns;
+
+static int waits_on_a_condition(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&its_mutex);
+	while (vitals_thread_go_on(self)) {
+		atomic_fetch_add(&turns, 1);
+		(void)vitals_thread_cond_wait(self, &its_cond, &its_mutex,
+					      VITALS_FOREVER);
+	}
+	pthread_mutex_unlock(&its_mutex);
+	atomic_fetch_add(&turns, 1);
+	return 0;
+}
+
+/* Nobody waits for it, who would see to it himself. */
+START_TEST(a_condition_wait_ends_after_a_stop_and_a_start)
+{
+	vitals_quitter *child = child_of(service.main, "child");
+
+	ck_assert_int_eq(
+		vitals_thread_fork(child, "w", 0, waits_on_a_condition, NULL, NULL), 0);
+	ck_assert(word_reaches(&turns, 1));
+	pthread_mutex_lock(&its_mutex); /* it waits by now */
+	pthread_mutex_unlock(&its_mutex);
+	ck_assert_int_eq(vitals_stop(service.registry), 0);
+	ck_assert_int_eq(vitals_start(service.registry), 0);
+	ck_assert_int_eq(vitals_quitter_send_quit(child, 0, NULL), 0);
+	ck_assert(word_reaches(&turns, 2));
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_S(10), NULL), 0);
+	vitals_quitter_free(child);
+}
+END_TEST
+
+static void may_be_cancelled(void *user)
+{
+	(void)user;
+	pthread_testcancel();
+	atomic_fetch_add(&calls, 1);
+}
+
+static int leaves_after_the_call(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	worker_check(vitals_thread_on_quit(self, may_be_cancelled, NULL) == 0);
+	atomic_fetch_add(&turns, 1);
+	while (vitals_thread_go_on(self))
+		nap();
+	return 0;
+}
+
+static void *tells_while_cancelled(void *arg)
+{
+	int before;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+	pthread_cancel(pthread_self());
+	pthread_setcancelstate(before, NULL);
+	(void)vitals_quitter_send_quit(arg, 0, NULL);
+	return NULL;
+}
+
+START_TEST(a_cancel_ends_no_call_halfway)
+{
+	vitals_quitter *child = child_of(service.main, "child");
+	pthread_t thread;
+
+	ck_assert_int_eq(
+		vitals_thread_fork(child, "w", 0, leaves_after_the_call, NULL, NULL), 0);
+	ck_assert(word_reaches(&turns, 1));
+	ck_assert_int_eq(pthread_create(&thread, NULL, tells_while_cancelled, child), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_uint_ge(atomic_load(&calls), 1);
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_S(5), NULL), 0);
+	vitals_quitter_free(child);
+	ck_assert_uint_eq(quitter_rows(service.registry), 1);
+}
+END_TEST
+
+static struct gate about_to, may_leave;
+
+/* As one between its look and its wait. */
+static int is_about_to_wait(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	/* So that there is somebody who broadcasts. */
+	pthread_mutex_lock(&its_mutex);
+	(void)vitals_thread_cond_wait(self, &its_cond, &its_mutex, 1);
+	pthread_mutex_unlock(&its_mutex);
+	vt_lock(&self->wait);
+	vt_member_seldom(self)->cond = &its_cond;
+	atomic_fetch_or(&self->armed, VT_ARMED_COND);
+	vt_unlock(&self->wait);
+	gate_open(&about_to);
+	gate_pass(&may_leave);
+	vt_lock(&self->wait);
+	vt_member_seldom(self)->cond = NULL;
+	atomic_fetch_and(&self->armed, ~VT_ARMED_COND);
+	vt_unlock(&self->wait);
+	return 0;
+}
+
+START_TEST(a_condition_is_broadcast_until_its_waiter_has_left)
+{
+	vitals_quitter *child = child_of(service.main, "child");
+	struct timespec until = { .tv_sec = (time_t)(clock_now() / VITALS_S(1)) + 10 };
+	unsigned i;
+
+	ck_assert_int_eq(vitals_thread_fork(child, "w", 0, is_about_to_wait, NULL, NULL),
+			 0);
+	gate_pass(&about_to);
+	ck_assert_int_eq(vitals_quitter_send_quit(child, 0, NULL), 0);
+	pthread_mutex_lock(&its_mutex);
+	for (i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_cond_clockwait(&its_cond, &its_mutex,
+							CLOCK_MONOTONIC, &until),
+				 0);
+	pthread_mutex_unlock(&its_mutex);
+	gate_open(&may_leave);
+	ck_assert_int_eq(vitals_quitter_wait_done(child, VITALS_S(10), NULL), 0);
+	vitals_quitter_free(child);
+}
+END_TEST
+
+static int leaves_once_called(vitals_thread *self, void *arg)
+{
+	(void)arg;
+	worker_check(vitals_thread_on_quit(self, counts, NULL) == 0);
+	atomic_fetch_add(&turns, 1);
+	worker_check(word_reaches(&calls, 1));
+	return 0;
+}
+
+static void finishes_the_first_time(const struct vitals_event *event, void *user)
+{
+	struct vitals_result result;
+
+	(void)event;
+	if (atomic_load((_Atomic uint32_t *)user))
+		return;
+	VITALS_INIT(&result);
+	worker_check(word_reaches(&turns, 1));
+	worker_check(vitals_quitter_send_quit(service.main, 0, NULL) == 0);
+	worker_check(vitals_quitter_finish(service.main, &result, NULL) == 0);
+	worker_check(result.late == 0);
+	atomic_store((_Atomic uint32_t *)user, 1);
+}
+
+/* In the notifier's own thread, which has nobody else to do its work. */
+START_TEST(who_finishes_in_a_callback_makes_the_calls)
+{
+	struct vitals_quitter_options options;
+	vitals_heartbeat *heartbeat;
+	_Atomic uint32_t over = 0;
+
+	service.main = vitals_quitter_free(service.main);
+	VITALS_INIT(&options);
+	options.ready_off_ns = VITALS_MS(20);
+	ck_assert_int_eq(vitals_quitter_new_main(service.registry, VITALS_S(5), &options,
+						 &service.main),
+			 0);
+	ck_assert_int_eq(
+		vitals_on_event(service.registry, finishes_the_first_time, &over), 0);
+	ck_assert_int_eq(vitals_thread_fork(service.main, "w", 0, leaves_once_called,
+					    NULL, NULL),
+			 0);
+	ck_assert_int_eq(vitals_heartbeat_new(service.registry, "silent", VITALS_MS(1),
+					      NULL, &heartbeat),
+			 0);
+	ck_assert(word_reaches(&over, 1));
+	ck_assert_int_eq(vitals_on_event(service.registry, NULL, NULL), 0);
+	vitals_heartbeat_unref(heartbeat);
+	worker_checks_passed();
+}
+END_TEST
+
 START_TEST(a_stuck_callback_does_not_keep_finish)
 {
 	struct vitals_result result;
@@ -468,6 +687,11 @@ int main(void)
 	tcase_add_test(tcase, waiting_is_idle_and_in_no_interval);
 	tcase_add_test(tcase, replacing_a_callback_waits_for_the_one_that_runs);
 	tcase_add_test(tcase, a_callback_that_comes_too_late_is_called_at_once);
+	tcase_add_test(tcase, a_callback_from_before_the_start_is_called);
+	tcase_add_test(tcase, a_condition_wait_ends_after_a_stop_and_a_start);
+	tcase_add_test(tcase, a_condition_is_broadcast_until_its_waiter_has_left);
+	tcase_add_test(tcase, a_cancel_ends_no_call_halfway);
+	tcase_add_test(tcase, who_finishes_in_a_callback_makes_the_calls);
 	tcase_add_test(tcase, a_stuck_callback_does_not_keep_finish);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
