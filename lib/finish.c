@@ -64,25 +64,33 @@ static int wake_fd_make(struct vt_tree *tree)
 
 /*
  * Callbacks may never return: they are the notifier's, if there can be one, unless that is who waits
- * here.
+ * here; or it is kept by another of the host's, and the process leaves whatever keeps this thread.
+ * Return: whether there are any left to be called.
  */
-static void calls_see_to(vitals_registry *registry)
+static bool calls_see_to(vitals_registry *registry, const struct vt_main *main,
+			 uint64_t now_ns)
 {
-	bool any, here;
+	struct vt_tree *tree = registry->tree;
+	bool any, here, kept;
 
 	vt_lock(&registry->lock);
-	any = registry->tree->call_first != 0;
+	any = tree->call_first != 0;
 	here = vt_notifier_is_here(registry);
+	/* Relaxed: a hint. */
+	kept = any && now_ns > tree->called_for_ns + KICK_NS &&
+	       atomic_load_explicit(&tree->away, memory_order_relaxed) &&
+	       vt_ladder_leaves(&main->ladder);
 	vt_unlock(&registry->lock);
 	if (!any)
-		return;
-	if (!here &&
+		return false;
+	if (!here && !kept &&
 	    !(atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
 	      VT_ROOT_OFF) &&
-	    vt_notifier_start(registry) == 0)
+	    vt_notifier_start(registry) == 0) {
 		vt_notifier_wake(registry);
-	else
-		(void)vt_unblock_calls(registry);
+		return true;
+	}
+	return vt_unblock_calls(registry);
 }
 
 /*
@@ -133,7 +141,8 @@ static bool turn_tree(vitals_quitter *quitter, struct vt_main *main,
 	vt_tree_unlock(registry, &told);
 	if (vt_unblock_kicks_for(registry, now_ns) && again_ns > now_ns + KICK_NS)
 		again_ns = now_ns + KICK_NS;
-	calls_see_to(registry);
+	if (calls_see_to(registry, main, now_ns) && again_ns > now_ns + KICK_NS)
+		again_ns = now_ns + KICK_NS;
 	if (again_ns < standing->wish_ns)
 		standing->wish_ns = again_ns;
 	return true;

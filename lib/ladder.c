@@ -84,7 +84,7 @@ int vt_ladder_late_status(const struct vt_ladder *ladder)
 	return (int)LOAD(ladder->late_status);
 }
 
-static bool leaves(const struct vt_ladder *ladder)
+bool vt_ladder_leaves(const struct vt_ladder *ladder)
 {
 	return LOAD(ladder->at_deadline) != VITALS_RETURN_AT_DEADLINE;
 }
@@ -222,7 +222,7 @@ static void report_write(vitals_registry *registry, struct vt_ladder *ladder, bo
 {
 	if (late)
 		list_write(registry, ladder, true, now_ns);
-	else if (leaves(ladder))
+	else if (vt_ladder_leaves(ladder))
 		text_write(ladder, "vitals: all threads have left, the process has not");
 	/* The service manager's last word of us, for the process may be about to leave. */
 	vt_systemd_turn_at(registry, now_ns);
@@ -237,14 +237,14 @@ static uint64_t end_at(vitals_registry *registry, struct vt_ladder *ladder, uint
 	uint32_t root = LOAD(registry->root->main_quitter);
 	bool late = root && vt_missing_count(&registry->view, root - 1);
 
-	if (!late && !leaves(ladder))
+	if (!late && !vt_ladder_leaves(ladder))
 		return UINT64_MAX;
 	/* Main may be just about to get as far as finish, or finish to its end. */
 	if (!late && now_ns < deadline_ns + RESERVE_MAX_NS)
 		return deadline_ns + RESERVE_MAX_NS;
 	if (take(ladder, seen, STEP_END))
 		report_write(registry, ladder, late, now_ns);
-	if (!leaves(ladder) || !(LOAD(ladder->state) & STEP_END) ||
+	if (!vt_ladder_leaves(ladder) || !(LOAD(ladder->state) & STEP_END) ||
 	    LOAD(ladder->state) >> STEP_BITS != seen >> STEP_BITS)
 		return UINT64_MAX;
 	/* Whoever writes the report may be kept from it. */
@@ -310,7 +310,7 @@ void vt_ladder_over(vitals_registry *registry, struct vt_ladder *ladder, bool la
 	/* The time was up first; another may be at its report. */
 	while (!LOAD(ladder->written) && vt_clock_now() < now_ns + WRITE_NS)
 		(void)vt_futex_wait(&ladder->written, 0, now_ns + WRITE_NS);
-	if (leaves(ladder) && !(LOAD(ladder->state) & STEP_OVER))
+	if (vt_ladder_leaves(ladder) && !(LOAD(ladder->state) & STEP_OVER))
 		leave(ladder);
 	atomic_fetch_or_explicit(&ladder->state, STEP_OVER, memory_order_acq_rel);
 }

@@ -58,6 +58,9 @@ uint64_t vt_ladder_climb_at(vitals_registry *registry, struct vt_ladder *ladder,
  */
 void vt_ladder_over(vitals_registry *registry, struct vt_ladder *ladder, bool late);
 
+/* Does the process leave when the time is up, whatever keeps finish? */
+bool vt_ladder_leaves(const struct vt_ladder *ladder);
+
 /* The exit status if somebody is late. */
 int vt_ladder_late_status(const struct vt_ladder *ladder);
 

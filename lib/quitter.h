@@ -66,8 +66,9 @@ struct vt_tree {
 	_Atomic uint32_t n_finishes;
 	/* index + 1: ended and not joined; and dead ones, until they are put away */
 	uint32_t over_first;
-	uint32_t kick_first; /* index + 1: told, but still in a condition wait */
-	uint32_t call_first; /* index + 1: told, callback to be run */
+	uint32_t kick_first;    /* index + 1: told, but still in a condition wait */
+	uint32_t call_first;    /* index + 1: told, callback to be run */
+	uint64_t called_for_ns; /* since when there is one */
 	uint32_t
 		again_first; /* index + 1: it was, and is to be once more if it does not help */
 	uint32_t mains;       /* so many there were, times VT_STAGE_MASK + 1 */

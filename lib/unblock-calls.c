@@ -23,6 +23,8 @@ static bool armed(const vitals_thread *member)
 
 void vt_unblock_call_add(vitals_registry *registry, vitals_thread *member)
 {
+	if (!registry->tree->call_first)
+		registry->tree->called_for_ns = vt_clock_now();
 	vt_member_seldom(member)->call_next = registry->tree->call_first;
 	registry->tree->call_first = vt_member_index(member) + 1;
 }

@@ -782,6 +782,63 @@ START_TEST(the_process_leaves_whatever_hangs)
 }
 END_TEST
 
+static int from_reader[2];
+static _Atomic uint32_t kept, reading;
+
+static void keeps_the_notifier(const struct vitals_event *event, void *user)
+{
+	(void)event;
+	(void)user;
+	atomic_store(&kept, 1);
+	hang();
+}
+
+static void writes(void *user)
+{
+	(void)user;
+	(void)!write(from_reader[1], "x", 1);
+}
+
+static int reads(vitals_thread *self, void *arg)
+{
+	char byte;
+
+	(void)arg;
+	child_check(vitals_thread_on_quit(self, writes, NULL) == 0);
+	atomic_store(&reading, 1);
+	(void)!read(from_reader[0], &byte, 1);
+	return 0;
+}
+
+/* The host's callback for events hangs; the reader's, to get it out, is another. */
+static void an_event_keeps_the_notifier(void)
+{
+	vitals_heartbeat *heartbeat;
+
+	(void)signal(SIGTERM, SIG_DFL);
+	child_check(pipe(from_reader) == 0);
+	child_check(vitals_quitter_new_main(NULL, VITALS_S(20), NULL, &mine) == 0);
+	child_check(vitals_quitter_on_signal(mine, SIGTERM, NULL) == 0);
+	child_check(vitals_on_event(NULL, keeps_the_notifier, NULL) == 0);
+	child_check(vitals_start(NULL) == 0);
+	child_check(vitals_heartbeat_new(NULL, "h", VITALS_MS(20), NULL, &heartbeat) ==
+		    0);
+	child_check(word_reaches(&kept, 1));
+	child_check(vitals_thread_fork(mine, "r", 0, reads, NULL, NULL) == 0);
+	child_check(word_reaches(&reading, 1));
+	(void)raise(SIGTERM);
+	vitals_exit(mine);
+}
+
+START_TEST(a_callback_for_events_that_hangs_keeps_no_other)
+{
+	int status = status_of(an_event_keeps_the_notifier);
+
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 0);
+}
+END_TEST
+
 static int handled[2];
 
 /* As one would that writes down what it knows, and then waits for a lock that is held. */
@@ -926,6 +983,7 @@ int main(void)
 
 	tc = tcase_create("leaving");
 	tcase_add_loop_test(tc, the_process_leaves_whatever_hangs, 0, 5);
+	tcase_add_test(tc, a_callback_for_events_that_hangs_keeps_no_other);
 	tcase_add_test(tc, abort_ends_in_a_signal_after_the_hosts_handler);
 	tcase_add_test(tc, which_signal_leaves_from_the_handler_is_an_option);
 	tcase_add_test(tc, finish_returns_with_every_lock_held);
