@@ -268,6 +268,7 @@ START_TEST(finish_ends_whoever_is_left_of_another_main)
 	ck_assert_int_eq(vitals_quitter_finish(service.main, &result, NULL), 0);
 	ck_assert_uint_eq(result.kind, VITALS_CAUSE_ALL_DONE);
 	gate_open(&before);
+	ck_assert(rows_reach(service.registry, 0));
 	worker_checks_passed();
 }
 END_TEST
@@ -283,7 +284,6 @@ static int holds_and_tells(vitals_thread *self, void *arg)
 	return obeys(self, NULL);
 }
 
-/* Half of the time would be over before the next stage begins. */
 /* What the one hold that is quick counts in. */
 static uint64_t quick_word(void)
 {
@@ -331,9 +331,11 @@ START_TEST(after_the_last_thread_a_hold_that_nobody_has_is_gone)
 	for (i = 0; i < 50000 && vt_quitter_live(service.main) == 2 * VT_LIVE_ONE; i++)
 		nap();
 	ck_assert_uint_eq(vt_quitter_live(service.main), 0);
+	ck_assert(rows_reach(service.registry, 0));
 }
 END_TEST
 
+/* Half of the time would be over before the next stage begins. */
 START_TEST(a_hold_that_nobody_has_keeps_no_stage)
 {
 	struct vitals_quitter_options options;
