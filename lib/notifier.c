@@ -218,13 +218,14 @@ static bool calls_wanted(vitals_registry *registry)
 int vt_notifier_resume(vitals_registry *registry)
 {
 	struct vt_notifier *notifier = notifier_of(registry);
-	bool wanted = vt_systemd_asked(registry) | calls_wanted(registry);
+	bool wanted = calls_wanted(registry);
 
 	if (notifier) {
 		vt_lock(&registry->notifier_lock);
 		wanted |= notifier->fn != NULL;
 		vt_unlock(&registry->notifier_lock);
 	}
+	wanted |= vt_systemd_asked(registry);
 	return wanted ? vt_notifier_start(registry) : 0;
 }
 
