@@ -21,7 +21,7 @@ static const char usage[] =
 	"usage: bench [OPTION]...\n"
 	"Measures what the library costs, and prints a table.\n"
 	"\n"
-	"  --short        a minute or two, rather than ten\n"
+	"  --short        about a minute, rather than five\n"
 	"  --only TOPIC   beats, scopes, questions, holds, cores, register, scale, tree, "
 	"polls,\n"
 	"                 wakes, tells, joins or watch; may be repeated\n"
