@@ -60,10 +60,10 @@ struct vt_tree {
 	_Atomic int wake_fd;         /* what finish polls; -1: none */
 	_Atomic uint32_t n_over;     /* threads that have ended and are not joined yet */
 	/* guarded by the registry's lock */
-	uint32_t watched; /* somebody wants to know of every departure */
-	uint32_t n_quick; /* holds that count by themselves: see hold.c */
-	uint32_t n_waits; /* that want them not to */
-	_Atomic uint32_t n_finishes;
+	uint32_t watched;            /* somebody wants to know of every departure */
+	uint32_t n_quick;            /* holds that count by themselves: see hold.c */
+	uint32_t n_waits;            /* that want them not to */
+	_Atomic uint32_t n_finishes; /* threads in finish */
 	/* index + 1: ended and not joined; and dead ones, until they are put away */
 	uint32_t over_first;
 	uint32_t kick_first;    /* index + 1: told, but still in a condition wait */
