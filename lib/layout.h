@@ -30,6 +30,7 @@
 #define VT_COARSE 34
 #define VT_FINE 130
 #define VT_FRAMES 32
+#define VT_FINDINGS 9      /* all asleep, and eight deadlocks */
 #define VT_SCOPE_NAMES 257 /* the last is for all the rest */
 
 enum vt_kind {
@@ -48,6 +49,9 @@ enum vt_kind {
 	VT_KIND_RARE,  /* of the same heartbeat: what most never need; same index */
 	VT_KIND_SCOPES,
 	VT_KIND_SCOPE_NAME,
+	VT_KIND_EVIDENCE, /* of the same heartbeat: what its thread is doing; same index */
+	VT_KIND_LATE,     /* of the same member: the same; same index */
+	VT_KIND_FINDING,
 	VT_KINDS,
 };
 
@@ -175,6 +179,7 @@ struct vt_root {
 	_Atomic uint32_t timeout_scale;  /* thousandths */
 	_Atomic uint32_t used[VT_KINDS]; /* slots ever used are below this */
 	_Atomic uint32_t main_quitter;   /* index + 1 */
+	_Atomic uint64_t deadlocks;      /* found so far */
 	struct vt_summary summary;
 	struct vt_totals totals;
 	_Atomic uint32_t quick[VT_HOLDS]; /* quick holds: index + 1 of the member */
@@ -245,6 +250,7 @@ struct vt_hot {
 #define VT_COLD_INFORMATIVE 2u /* as one of these */
 #define VT_COLD_RARE 4u        /* its rare part is in use */
 #define VT_COLD_STALE 8u       /* its newest event is of the slot's user before */
+#define VT_COLD_EVIDENCE 16u   /* its thread was looked at */
 
 /*
  * The cold part: who owns it, and the monitor's memory of it. What is the monitor's own is about the
@@ -311,6 +317,31 @@ struct vt_scope_name {
 };
 
 /*
+ * What a thread is doing: a struct vitals_evidence in words, under its sequence number. gen: of the
+ * heartbeat or member it is about; whoever finds another has none. Looked at only where a mark says
+ * that there is something: pages that nobody writes nor reads take no memory.
+ */
+#define VT_EVIDENCE_WORDS 104
+struct vt_evidence_slot {
+	_Atomic uint32_t sequence; /* odd while it is written */
+	_Atomic uint32_t gen;
+	_Atomic uint64_t words[VT_EVIDENCE_WORDS];
+};
+
+/* What was found of several threads at once; its number is 0 before the first. */
+#define VT_DOING_WORDS 64
+struct vt_finding_slot {
+	_Atomic uint32_t sequence; /* odd while it is written */
+	_Atomic uint32_t kind;
+	_Atomic uint64_t number;
+	_Atomic uint64_t at_ns;
+	_Atomic uint64_t key;
+	_Atomic uint32_t threads;
+	_Atomic uint32_t over;
+	_Atomic uint64_t doing[VT_DOING_WORDS];
+};
+
+/*
  * sum = last pulse - first pulse - gaps, so that a pulse need not add. first, rest and gaps
  * change only when a pulse ends or begins a pause in pulsing; begun and done count those edges,
  * and differ while one is under way.
@@ -374,6 +405,7 @@ struct vt_quitter_slot {
 #define VT_MEMBER_ABANDONED 0x100u
 #define VT_MEMBER_ADOPTED 0x200u
 #define VT_MEMBER_LATE 0x400u
+#define VT_MEMBER_EVIDENCE 0x800u /* it was looked at */
 
 /* A thread, or a hold, in a quitter. */
 struct vt_member_slot {

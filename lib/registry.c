@@ -58,6 +58,7 @@ static int registry_lay_out(vitals_registry *registry) VT_REQUIRES(registry->loc
 		{ VT_KIND_GROUP, sizeof(struct vt_group_slot), 0, VT_GROUPS },
 		{ VT_KIND_PART, sizeof(struct vt_part_slot), 0, VT_PARTS },
 		{ VT_KIND_SCOPE_NAME, sizeof(struct vt_scope_name), 0, VT_SCOPE_NAMES },
+		{ VT_KIND_FINDING, sizeof(struct vt_finding_slot), 0, VT_FINDINGS },
 	};
 	struct vt_mapping *mapping = &registry->segments[0];
 	int r;
@@ -66,7 +67,7 @@ static int registry_lay_out(vitals_registry *registry) VT_REQUIRES(registry->loc
 	if (r < 0)
 		return r;
 	r = vt_segment_new(mapping, registry->id, 0, specs,
-			   4 + vt_pools_specs(registry, specs + 4));
+			   5 + vt_pools_specs(registry, specs + 5));
 	if (r < 0) {
 		vt_pools_free(registry);
 		return r;

@@ -23,7 +23,7 @@
 #include <pthread.h>
 
 #define VT_SEGMENTS 64
-#define VT_ROOMS 8
+#define VT_ROOMS 16
 #define VT_HOOKS 8
 
 /* How often the monitor looks: so many times in the shortest timeout, within these bounds. */

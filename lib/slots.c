@@ -8,7 +8,7 @@
 #define FIRST_SLOTS 64u
 #define FIRST_FEW 16u
 
-#define TWINS 3
+#define TWINS 4
 
 _Static_assert(sizeof(struct vt_span_head) <= VT_SPAN_HEAD, "a span's head fits");
 
@@ -25,7 +25,8 @@ static const struct {
 } pools[VT_POOLS] = {
 	[VT_POOL_HEARTBEAT] = { { { VT_KIND_HOT, sizeof(struct vt_hot) },
 				  { VT_KIND_COLD, sizeof(struct vt_cold) },
-				  { VT_KIND_RARE, sizeof(struct vt_rare) } },
+				  { VT_KIND_RARE, sizeof(struct vt_rare) },
+				  { VT_KIND_EVIDENCE, sizeof(struct vt_evidence_slot) } },
 				VT_RECORD_HEARTBEAT,
 				VT_SELDOM_HEARTBEAT,
 				FIRST_SLOTS },
@@ -41,7 +42,8 @@ static const struct {
 			      VT_RECORD_QUITTER,
 			      VT_SELDOM_QUITTER,
 			      FIRST_SLOTS },
-	[VT_POOL_MEMBER] = { { { VT_KIND_MEMBER, sizeof(struct vt_member_slot) } },
+	[VT_POOL_MEMBER] = { { { VT_KIND_MEMBER, sizeof(struct vt_member_slot) },
+			       { VT_KIND_LATE, sizeof(struct vt_evidence_slot) } },
 			     VT_RECORD_MEMBER,
 			     VT_SELDOM_MEMBER,
 			     FIRST_SLOTS },

@@ -353,3 +353,21 @@ int vitals_snapshot_shutdown_buckets(vitals_snapshot *snapshot, uint64_t *counts
 		counts[i] = atomic_load_explicit(&took->counts[i], memory_order_acquire);
 	return 0;
 }
+
+int vitals_snapshot_evidence(vitals_snapshot *snapshot, uint32_t index,
+			     struct vitals_evidence *evidence)
+{
+	if (!snapshot || !evidence || !evidence->size)
+		return -EINVAL;
+	(void)index;
+	return -ENOENT;
+}
+
+int vitals_snapshot_finding(vitals_snapshot *snapshot, uint32_t index,
+			    struct vitals_finding_info *info)
+{
+	if (!snapshot || !info || !info->size)
+		return -EINVAL;
+	(void)index;
+	return -ENOENT;
+}

@@ -30,6 +30,7 @@
 #include "vitals-process.h"
 
 #include "vitals-events.h"
+#include "vitals-evidence.h"
 #include "vitals-expect.h"
 #include "vitals-heartbeat.h"
 #include "vitals-quitter.h"

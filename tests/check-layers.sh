@@ -12,10 +12,10 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave
-2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls
-3 thread self over reap gone heir wait
+0 layout clock futex wakefd histogram region task key helper text options datagram proc memory
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames
+2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
+3 thread self over reap gone heir wait chain evidence
 4 rows rows-groups rows-tree index snapshot print missing report
 5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
 6 main stages listen finish exit process supervisor expect
@@ -37,6 +37,8 @@ exporter_levels='
 # The only arrows within a level: who, whom.
 drawn='
 asked systemd
+lock calls
+evidence chain
 beat heartbeat
 blind unblock
 cause quitter
