@@ -82,9 +82,7 @@ bool vt_machine_parse_stat(const char *text, struct vt_throttle *throttle)
 	if (!periods)
 		return line_of(text, "usage_usec ") != NULL;
 	throttle->limited |= number_at(periods) != 0;
-	throttle->throttled_ns += us   ? number_at(us) * 1000
-				  : ns ? number_at(ns)
-				       : 0;
+	throttle->throttled_ns += us ? number_at(us) * 1000 : ns ? number_at(ns) : 0;
 	return true;
 }
 
@@ -183,8 +181,8 @@ void vt_machine_throttle(struct vt_proc *proc, uint32_t tid, struct vt_throttle 
 		group[0] = 0;
 	for (i = 0; mounts[version - 1][i] && !throttle->known; i++) {
 		memset(throttle, 0, sizeof(*throttle));
-		throttle->known = groups_read(proc, mounts[version - 1][i], group,
-					      throttle);
+		throttle->known =
+			groups_read(proc, mounts[version - 1][i], group, throttle);
 	}
 	/* A container's own root has limits around it that cannot be seen from inside. */
 	if (version == 2 && outermost)

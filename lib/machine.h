@@ -19,8 +19,8 @@ void vt_machine_pressure(struct vt_proc *proc, uint64_t now_ns);
 
 /* What holds back the control group of a thread, and those around it. */
 struct vt_throttle {
-	bool known;	       /* all of them could be read */
-	bool limited;	       /* one of them has had a limit on processor time */
+	bool known;            /* all of them could be read */
+	bool limited;          /* one of them has had a limit on processor time */
 	uint64_t throttled_ns; /* how long they were held back, ever, together */
 };
 

@@ -2,6 +2,7 @@
 
 #include "sample.h"
 
+#include "clock.h"
 #include "task.h"
 #include "vitals-evidence.h"
 
@@ -22,7 +23,7 @@ static bool take_number(const char **at, unsigned base, uint64_t *ret)
 	uint64_t value = 0;
 
 	for (;; s++) {
-		unsigned digit = *s >= '0' && *s <= '9'	  ? (unsigned)(*s - '0')
+		unsigned digit = *s >= '0' && *s <= '9'   ? (unsigned)(*s - '0')
 				 : *s >= 'a' && *s <= 'f' ? (unsigned)(*s - 'a') + 10
 							  : 99;
 
@@ -236,6 +237,18 @@ static void failed(const struct vt_proc *proc, int error, struct vt_sample *samp
 		sample->reason = (uint32_t)reason;
 }
 
+/* Between the two files it may have gone to sleep, or woken: what was read last counts. */
+static void settle(struct vt_sample *sample)
+{
+	if (!(sample->has & VT_SAMPLE_STATE) || !(sample->has & VT_SAMPLE_CALL))
+		return;
+	if (sample->state == 'R' && (sample->call >= 0 || sample->pc))
+		sample->state = 'S';
+	else if ((sample->state == 'S' || sample->state == 'D') &&
+		 sample->call == VT_CALL_NONE && !sample->pc)
+		sample->state = 'R';
+}
+
 void vt_sample_take(struct vt_proc *proc, uint32_t tid, unsigned what, uint64_t now_ns,
 		    struct vt_sample *sample)
 {
@@ -249,6 +262,7 @@ void vt_sample_take(struct vt_proc *proc, uint32_t tid, unsigned what, uint64_t 
 	sample->call = VT_CALL_UNKNOWN;
 	if (what & VT_SAMPLE_COMM)
 		what |= VT_SAMPLE_STATE;
+	sample->clock_at_ns = vt_clock_now();
 	if (!proc->pid)
 		sample->clock_ns = vt_task_clock_ns(tid);
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]) && !sample->gone; i++) {
@@ -264,4 +278,5 @@ void vt_sample_take(struct vt_proc *proc, uint32_t tid, unsigned what, uint64_t 
 	}
 	if (sample->has & VT_SAMPLE_STATE)
 		sample->has |= VT_SAMPLE_COMM;
+	settle(sample);
 }

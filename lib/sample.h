@@ -35,6 +35,8 @@ struct vt_sample {
 	uint64_t pc;
 	/* The thread's own clock, or the scheduler's figure where that is not to be had; 0: neither. */
 	uint64_t clock_ns;
+	uint64_t
+		clock_at_ns; /* when that was read: now_ns may be from before a hundred others */
 	uint64_t user_ns;
 	uint64_t system_ns;
 	uint64_t minor_faults;
