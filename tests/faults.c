@@ -195,7 +195,7 @@ static bool run_short(enum condition condition, struct vt_proc *proc, struct fau
 	memset(&tally, 0, sizeof(tally));
 	if (!fault_begin(fault, kind, helper))
 		return true;
-	for (i = 0; i < n_runs * 4; i++) {
+	for (i = 0; i < n_runs * 2; i++) {
 		uint64_t ns = VITALS_MS(2) + chance_below(&chance, SHORT_MAX_NS);
 
 		look(proc, atomic_load(&fault->tid), ns,

@@ -273,10 +273,12 @@ static void is_not_dumpable(void *arg)
 	(void)arg;
 	waiter_begin(&waiter);
 	vt_proc_begin(&proc, 0);
-	/* Glibc's setuid does it in every thread. */
+	/* Glibc's setuid does it in every thread, and wakes it for that. */
 	child_check(setgid(65534) == 0 && setuid(65534) == 0);
 	child_check(prctl(PR_GET_DUMPABLE) == 0);
-	vt_sample_take(&proc, waiter.tid, ALL, 1, &sample);
+	do {
+		vt_sample_take(&proc, waiter.tid, ALL, 1, &sample);
+	} while (sample.state == 'R' && usleep(1000) == 0);
 	child_check(sample.reason == VITALS_REASON_NOT_DUMPABLE);
 	child_check(sample.call == VT_CALL_UNKNOWN);
 	child_check(!sample.gone && sample.state == 'S');
