@@ -63,3 +63,15 @@ bool vt_task_exists(uint32_t tid)
 	errno = saved;
 	return exists;
 }
+
+uint64_t vt_task_clock_ns(uint32_t tid)
+{
+	struct timespec used;
+	int saved = errno;
+	uint64_t ns = 0;
+
+	if (clock_gettime(THREAD_CLOCK(tid), &used) == 0)
+		ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+	errno = saved;
+	return ns;
+}

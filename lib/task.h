@@ -22,4 +22,7 @@ uint32_t vt_task_self(void);
  */
 bool vt_task_exists(uint32_t tid);
 
+/* What the thread has used of processors, to the nanosecond; 0: it is gone, or not of this process. */
+uint64_t vt_task_clock_ns(uint32_t tid);
+
 #endif

@@ -13,8 +13,8 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness
-2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets
+2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain evidence namer
 4 rows rows-groups rows-tree index snapshot print missing report
 5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked
@@ -88,6 +88,7 @@ worst verdict
 overruns registry
 owner heartbeat
 print snapshot
+proc text
 quitter cause
 reap thread
 gone thread
