@@ -15,7 +15,7 @@ core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram proc memory
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
-3 thread self over reap gone heir wait chain evidence
+3 thread self over reap gone heir wait chain chain-words evidence
 4 rows rows-groups rows-tree index snapshot print missing report
 5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
 6 main stages listen finish exit process supervisor expect
@@ -38,6 +38,7 @@ exporter_levels='
 drawn='
 asked systemd
 lock calls
+chain-words chain
 evidence chain
 beat heartbeat
 blind unblock
