@@ -372,6 +372,17 @@ static bool still_in_it(struct vt_proc *proc, const struct vt_sample *sample)
 	       memcmp(now.args, sample->args, sizeof(now.args)) == 0;
 }
 
+/*
+ * The kernel gives a mutex with inheritance to a sleeper before it wakes that one: who has what it
+ * waits for is about to have it. (It refuses a thread to wait for itself.)
+ */
+static bool given(const struct vt_futex_call *futex, const struct vt_wait *wait,
+		  uint32_t tid)
+{
+	return wait->holder_tid == tid &&
+	       (futex->op == FUTEX_LOCK_PI || futex->op == FUTEX_LOCK_PI2);
+}
+
 bool vt_lock_of(struct vt_proc *proc, const struct vt_sample *sample,
 		struct vt_wait *wait)
 {
@@ -386,7 +397,8 @@ bool vt_lock_of(struct vt_proc *proc, const struct vt_sample *sample,
 		return true;
 	(void)vt_lock_read(proc, &futex, &again);
 	if (again.lock == wait->lock && again.kind == wait->kind &&
-	    again.holder_tid == wait->holder_tid && still_in_it(proc, sample))
+	    again.holder_tid == wait->holder_tid && !given(&futex, wait, sample->tid) &&
+	    still_in_it(proc, sample))
 		return true;
 	/* It changed under our eyes. */
 	wait->lock = futex.address;

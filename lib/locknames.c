@@ -8,7 +8,6 @@
 
 #include "locknames.h"
 
-#include "clock.h"
 #include "futex.h"
 #include "layout.h"
 

@@ -81,6 +81,7 @@ worst verdict
 overruns registry
 owner heartbeat
 print snapshot
+proc text
 quitter cause
 reap thread
 gone thread
