@@ -29,6 +29,13 @@
 #define LOOK_NS 10000u
 #define BATCH 16u
 
+static void monitor_ended(vitals_registry *registry)
+{
+	vt_suspects_end(&registry->monitor->suspects);
+}
+
+static const struct vt_hooks monitor_hooks = { .ended = monitor_ended };
+
 int vt_monitor_make(vitals_registry *registry)
 {
 	int r = vt_changes_make(registry);
@@ -41,6 +48,7 @@ int vt_monitor_make(vitals_registry *registry)
 	registry->monitor->looks.shortest_ns = UINT64_MAX;
 	registry->monitor->looks.round_shortest_ns = UINT64_MAX;
 	registry->monitor->looks.suspects = &registry->monitor->suspects;
+	vt_registry_hook(registry, &monitor_hooks);
 	return 0;
 }
 

@@ -21,6 +21,8 @@
 
 void vt_suspects_begin(struct vt_suspects *suspects)
 {
+	/* A forked child starts afresh. */
+	vt_suspects_end(suspects);
 	vt_proc_begin(&suspects->proc, 0);
 	vt_proc_keep(&suspects->proc);
 	suspects->credit_ns = SPARE_MAX_NS;
@@ -47,8 +49,11 @@ void vt_suspects_turn(struct vt_suspects *suspects, uint64_t until_ns)
 /* The processors' time, whatever time the registry is stepped to: threads run in that. */
 static uint64_t spend_begin(struct vt_suspects *suspects)
 {
-	uint64_t now_ns = vt_clock_now();
+	uint64_t now_ns;
 
+	if (!suspects->begun)
+		vt_suspects_begin(suspects);
+	now_ns = vt_clock_now();
 	suspects->credit_ns += (now_ns - suspects->credited_ns) / SPARE_PART;
 	if (suspects->credit_ns > SPARE_MAX_NS)
 		suspects->credit_ns = SPARE_MAX_NS;

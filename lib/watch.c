@@ -63,9 +63,11 @@ static void *monitor_run(void *arg)
 	/* Relaxed: only this thread itself looks for its own number. */
 	atomic_store_explicit(&registry->monitor->tid, vt_task_self(),
 			      memory_order_relaxed);
-	vt_lock(&registry->judge);
-	vt_suspects_begin(&registry->monitor->suspects);
-	vt_unlock(&registry->judge);
+	/* A turn by hand may be stuck: then it is for later. */
+	if (vt_trylock(&registry->judge)) {
+		vt_suspects_begin(&registry->monitor->suspects);
+		vt_unlock(&registry->judge);
+	}
 	for (;;) {
 		const struct vt_monitor_work *work;
 		/* Acquire: what is asked for after this look, a stop too, changes the word. */
