@@ -130,6 +130,9 @@ static bool due_status(const struct scene *scene)
 
 	if (scene->status.act != systemd->act)
 		return true;
+	/* Here the pings end: whoever waits for them is to know why before he acts. */
+	if (systemd->live && !scene->status.process.live && systemd->terms.watchdog_ns)
+		return true;
 	if (!scene->last && scene->now_ns < systemd->status_ns + STATUS_NS)
 		return false;
 	/* Time goes by, and it says how much. */
@@ -260,6 +263,7 @@ static void message_sent(const struct scene *scene, uint32_t due)
 		systemd->pinged_ns = scene->now_ns;
 	if (due & DUE_STATUS) {
 		systemd->act = scene->status.act;
+		systemd->live = scene->status.process.live;
 		systemd->status_ns = scene->now_ns;
 	}
 	if (scene->extend_ns) {
