@@ -128,10 +128,9 @@ static bool due_status(const struct scene *scene)
 	char line[VT_STATUS_MAX];
 	struct vt_text text;
 
-	if (scene->status.act != systemd->act)
-		return true;
-	/* Here the pings end: whoever waits for them is to know why before he acts. */
-	if (systemd->live && !scene->status.process.live && systemd->terms.watchdog_ns)
+	/* Where the pings end, whoever waits for them is to know why before he acts. */
+	if (scene->status.act != systemd->act ||
+	    (systemd->live && !scene->status.process.live && systemd->terms.watchdog_ns))
 		return true;
 	if (!scene->last && scene->now_ns < systemd->status_ns + STATUS_NS)
 		return false;
