@@ -25,7 +25,7 @@ exporter_levels='
 1 address body exposition json render request
 2 table
 3 series verdict
-4 series-groups series-heartbeats series-quitters series-scopes rows prometheus
+4 series-groups series-heartbeats series-quitters series-scopes doing rows prometheus
 5 health
 6 routes connections
 7 http
@@ -104,6 +104,7 @@ scope quitter
 self thread
 slots registry
 rows-tree rows
+rows doing
 snapshot index
 snapshot rows
 stages main
