@@ -13,7 +13,7 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram proc memory
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames sandbox spares
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
 3 thread self over reap gone heir wait chain evidence
 4 rows rows-groups rows-tree index snapshot print missing report
@@ -48,6 +48,8 @@ events changes
 exit main
 finish main
 fork registry
+fork sandbox
+fork spares
 frames verdict
 frames view
 futex clock
@@ -86,18 +88,25 @@ gone thread
 region layout
 region wakefd
 registry fork
+registry sandbox
 registry slots
+registry spares
 registry view
 report missing
 report snapshot
 scope quitter
 self thread
+sandbox registry
 slots registry
+slots spares
+spares sandbox
+spares slots
 rows-tree rows
 snapshot index
 snapshot rows
 stages main
 systemd status
+helper futex
 task text
 tell cause
 tell member
