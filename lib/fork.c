@@ -133,7 +133,7 @@ static void fork_child(void)
 	vitals_registry *registry;
 	bool whole = fork_holds();
 
-	vt_task_forked();
+	vt_task_note();
 	vt_lock_reset(&list_lock);
 	atomic_store_explicit(&fork_holder, 0, memory_order_relaxed);
 	for (registry = list; registry; registry = registry->next) {

@@ -6,6 +6,7 @@
 #include "sandbox.h"
 #include "slots.h"
 #include "spares.h"
+#include "task.h"
 #include "wakefd.h"
 
 #include <assert.h>
@@ -106,6 +107,7 @@ static int registry_make_ready(vitals_registry *registry)
 {
 	int r;
 
+	vt_task_note();
 	r = vt_fork_watch();
 	if (r < 0)
 		return r;

@@ -2,6 +2,7 @@
 
 #include "sandbox.h"
 
+#include "clock.h"
 #include "task.h"
 #include "text.h"
 #include "wakefd.h"
@@ -20,6 +21,9 @@
 #define HIGH_FD 512
 /* A status file is less than 2 KiB; what is looked for is in the first 4. */
 #define STATUS_MAX 4096
+
+/* How long a look of the monitor's may take, with room to spare. */
+#define LOOK_WAIT_NS 1000000000u
 
 #define ABSENT UINT32_MAX
 
@@ -188,8 +192,12 @@ int vitals_evidence_set(vitals_registry *registry, int mode)
 	r = vt_registry_get(registry, &registry);
 	if (r < 0)
 		return r;
-	/* Relaxed: a word of its own; from the next look on. */
+	/* Relaxed: what a turn does by it, it does under judge. */
 	atomic_store_explicit(&registry->evidence_mode, (uint32_t)mode,
 			      memory_order_relaxed);
+	/* A look that is under way goes by what was said before; it does not outlive this. */
+	if (!vt_lock_until(&registry->judge, vt_clock_now() + LOOK_WAIT_NS))
+		return -EBUSY;
+	vt_unlock(&registry->judge);
 	return 0;
 }

@@ -23,7 +23,7 @@
 /* And back. */
 #define CLOCK_TASK(id) ((uint32_t) ~((id) >> 3))
 
-/* The first thread, if it was there when we were loaded; pthread_t as the C library has it. */
+/* The first thread, where it was the one that noted itself; a pthread_t as glibc has it. */
 static _Atomic uintptr_t leader;
 static _Atomic uint32_t leader_tid;
 
@@ -47,17 +47,15 @@ uint32_t vt_task_self(void)
 	return tid ? tid : (uint32_t)syscall(SYS_gettid);
 }
 
-void vt_task_forked(void)
+__attribute__((constructor)) void vt_task_note(void)
 {
-	/* Relaxed, both: the child has this one thread. */
-	atomic_store_explicit(&leader, (uintptr_t)pthread_self(), memory_order_relaxed);
-	atomic_store_explicit(&leader_tid, vt_task_self(), memory_order_relaxed);
-}
+	uint32_t tid = vt_task_self();
 
-__attribute__((constructor)) static void leader_note(void)
-{
-	if (vt_task_self() == (uint32_t)getpid())
-		vt_task_forked();
+	if (tid != (uint32_t)getpid())
+		return;
+	/* Release: with the id comes whose it is; pairs with the acquire in leader_known(). */
+	atomic_store_explicit(&leader, (uintptr_t)pthread_self(), memory_order_relaxed);
+	atomic_store_explicit(&leader_tid, tid, memory_order_release);
 }
 
 /*
@@ -67,8 +65,8 @@ __attribute__((constructor)) static void leader_note(void)
 static bool leader_known(uint32_t tid, bool *ret_exists)
 {
 #ifdef __GLIBC__
-	/* Relaxed, both: written before there was a second thread. */
-	if (atomic_load_explicit(&leader_tid, memory_order_relaxed) != tid)
+	/* Acquire: see vt_task_note(). */
+	if (atomic_load_explicit(&leader_tid, memory_order_acquire) != tid)
 		return false;
 	*ret_exists =
 		task_of((pthread_t)atomic_load_explicit(&leader, memory_order_relaxed)) ==

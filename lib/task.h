@@ -22,13 +22,16 @@ uint32_t vt_task_self(void);
 /* Of a thread that is there, or not yet joined. Return: 0 if it has ended. */
 uint32_t vt_task_of(pthread_t thread);
 
-/* In a forked child, by its only thread. */
-void vt_task_forked(void);
+/*
+ * If the caller is the first thread, it is known from now on: as the library is loaded, in a forked
+ * child, and when a registry begins.
+ */
+void vt_task_note(void);
 
 /*
  * Is there still a thread with this id, not the caller's, in this process? It asks for the thread's clock, which even a
  * strict filter of system calls lets pass. The first thread, gone, leaves a clock behind: of that one
- * glibc's record is read, or, without glibc or loaded by another thread, a file below /proc. What
+ * glibc's record is read, or, without glibc or where it has not noted itself, a file below /proc. What
  * cannot be told exists.
  */
 bool vt_task_exists(uint32_t tid);

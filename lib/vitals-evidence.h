@@ -176,8 +176,11 @@ const char *vitals_reason_text(int reason);
  * asks for them, best before it installs the filter. VITALS_EVIDENCE=off in the environment is
  * stronger than this call.
  *
- * Threads: any; from the monitor's next look on.
- * Return: 0; -EINVAL for another @mode; -ENOMEM; -ECANCELED in a forked child that has not started
+ * No look that goes by the mode before is under way when it returns. So a service that is being looked
+ * at just while it installs its filter is safe if it says OFF before, and AUTO after.
+ *
+ * Threads: any; waits for a turn of the monitor's.
+ * Return: 0; -EINVAL for another @mode; -EBUSY if that turn takes a second; -ENOMEM; -ECANCELED in a forked child that has not started
  * afresh.
  */
 VITALS_EXPORT
