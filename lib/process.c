@@ -63,7 +63,6 @@ int vitals_start(vitals_registry *registry)
 		return r;
 	if (off(registry))
 		return 0;
-	vt_task_note();
 	r = vt_monitor_start(registry);
 	if (r < 0)
 		return r;

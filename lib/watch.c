@@ -152,6 +152,7 @@ static int monitor_start_controlled(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	if (before == VT_RUN_RUNNING)
 		return -EALREADY;
+	vt_task_note();
 	watch(registry, true);
 	vt_changes_stop(registry, false);
 	atomic_store_explicit(&registry->spares_maker, 0, memory_order_relaxed);
