@@ -573,6 +573,52 @@ START_TEST(a_forked_child_has_none_and_takes_none)
 }
 END_TEST
 
+#define GROWERS 4
+#define GROWN (CROWD / GROWERS / 4)
+
+static void *grows(void *first)
+{
+	vitals_heartbeat **at = first;
+	int i;
+
+	for (i = 0; i < GROWN; i++)
+		worker_check(vitals_heartbeat_new(registry, "crowd", VITALS_S(60), NULL,
+						  &at[i]) == 0);
+	return NULL;
+}
+
+/* What the monitor makes, takes part in forks, and is given back at the end. */
+START_TEST(grows_from_many_threads_while_it_forks)
+{
+	pthread_t growers[GROWERS];
+	int fds = fd_count(), i;
+
+	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	for (i = 0; i < GROWERS; i++)
+		ck_assert_int_eq(
+			pthread_create(&growers[i], NULL, grows, &crowd[i * GROWN]), 0);
+	for (i = 0; i < 10; i++) {
+		int pid = fork(), left;
+
+		if (pid == 0) {
+			/* None of the parent's is left open. */
+			left = fd_count();
+			_exit(left > fds);
+		}
+		child_passed(pid);
+	}
+	for (i = 0; i < GROWERS; i++)
+		ck_assert_int_eq(pthread_join(growers[i], NULL), 0);
+	worker_checks_passed();
+	for (i = 0; i < GROWERS * GROWN; i++)
+		crowd[i] = vitals_heartbeat_unref(crowd[i]);
+	ck_assert_int_eq(vitals_stop(registry), 0);
+	registry = vitals_registry_free(registry);
+	ck_assert_int_le(fd_count(), fds);
+}
+END_TEST
+
 static void *knows_itself(void *ret)
 {
 	*(bool *)ret = vt_task_self() == (uint32_t)syscall(SYS_gettid);
@@ -665,6 +711,7 @@ int main(int argc, char **argv)
 	tcase_add_loop_test(tc, what_the_host_has_closed_allows_nothing, 0, 3);
 	tcase_add_test(tc, without_a_descriptor_the_reason_says_so);
 	tcase_add_test(tc, a_forked_child_has_none_and_takes_none);
+	tcase_add_test(tc, grows_from_many_threads_while_it_forks);
 	tcase_add_test(tc, a_thread_knows_its_id_in_a_forked_child_too);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
