@@ -13,7 +13,7 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain evidence namer chain-words
 4 rows rows-groups rows-tree index snapshot print missing report
@@ -57,6 +57,8 @@ events changes
 exit main
 finish main
 fork registry
+fork sandbox
+fork spares
 frames verdict
 frames view
 futex clock
@@ -96,19 +98,26 @@ gone thread
 region layout
 region wakefd
 registry fork
+registry sandbox
 registry slots
+registry spares
 registry view
 report missing
 report snapshot
 scope quitter
 self thread
+sandbox registry
 slots registry
+slots spares
+spares sandbox
+spares slots
 rows-tree rows
 rows doing
 snapshot index
 snapshot rows
 stages main
 systemd status
+helper futex
 task text
 tell cause
 tell member

@@ -154,6 +154,13 @@ static void events_calls(void)
 	ck_assert_int_gt(vitals_event_text(&event, NULL, 0), 0);
 }
 
+static void evidence_calls(void)
+{
+	ANSWERS(-EINVAL, vitals_evidence_set, registry, -1);
+	ANSWERS(-EINVAL, vitals_evidence_set, registry, VITALS_EVIDENCE_OFF + 1);
+	ANSWERS(0, vitals_evidence_set, NULL, VITALS_EVIDENCE_AUTO);
+}
+
 static void expect_calls(void)
 {
 	vitals_heartbeat *begun = vitals_expect_begin(VITALS_S(60), NULL, 0, NULL);
@@ -335,6 +342,7 @@ START_TEST(every_function_answers_nothing_as_documented)
 	fds = fd_count();
 	heartbeat_calls();
 	events_calls();
+	evidence_calls();
 	expect_calls();
 	quitter_calls();
 	thread_calls();
