@@ -339,7 +339,7 @@ static uint64_t suspect(struct vt_looks *looks, const struct looked *at,
 		return (stays_ns - silence_ns) / 2 + 1;
 	key = suspect_key(at);
 	if (key.tid)
-		vt_suspects_look(looks->suspects, &key);
+		vt_suspects_look(at->registry, looks->suspects, &key);
 	return (silence_ns + stays_ns) / VT_TICKS + 1;
 }
 

@@ -3,8 +3,8 @@
 #include "suspects.h"
 
 #include "clock.h"
-#include "locknames.h"
 #include "namer.h"
+#include "sandbox.h"
 #include "witness.h"
 
 #include <string.h>
@@ -44,16 +44,25 @@ void vt_suspects_end(struct vt_suspects *suspects)
 void vt_suspects_turn(struct vt_suspects *suspects, uint64_t until_ns)
 {
 	suspects->until_ns = until_ns;
+	suspects->asked = false;
+}
+
+/* Asked once a turn, before the first look in it. Return: whether there are any. */
+static bool may_look(vitals_registry *registry, struct vt_suspects *suspects)
+{
+	if (!suspects->asked)
+		suspects->off = vt_sandbox_why(registry);
+	suspects->asked = true;
+	if (!suspects->off && !suspects->begun)
+		vt_suspects_begin(suspects);
+	return !suspects->off;
 }
 
 /* The processors' time, whatever time the registry is stepped to: threads run in that. */
 static uint64_t spend_begin(struct vt_suspects *suspects)
 {
-	uint64_t now_ns;
+	uint64_t now_ns = vt_clock_now();
 
-	if (!suspects->begun)
-		vt_suspects_begin(suspects);
-	now_ns = vt_clock_now();
 	suspects->credit_ns += (now_ns - suspects->credited_ns) / SPARE_PART;
 	if (suspects->credit_ns > SPARE_MAX_NS)
 		suspects->credit_ns = SPARE_MAX_NS;
@@ -119,15 +128,15 @@ static struct vt_suspect *suspect_of(struct vt_suspects *suspects,
 	return suspect;
 }
 
-void vt_suspects_look(struct vt_suspects *suspects, const struct vt_suspect_key *key)
+void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
+		      const struct vt_suspect_key *key)
 {
 	struct vt_suspect *suspect;
-	uint64_t began_ns, took_ns;
+	uint64_t began_ns = spend_begin(suspects), took_ns;
 
-	if (suspects->off)
-		return;
-	began_ns = spend_begin(suspects);
-	if (!suspects->credit_ns || (suspects->until_ns && began_ns > suspects->until_ns))
+	if (!suspects->credit_ns ||
+	    (suspects->until_ns && began_ns > suspects->until_ns) ||
+	    !may_look(registry, suspects))
 		return;
 	suspect = suspect_of(suspects, key);
 	if (!suspect)
@@ -160,7 +169,8 @@ static void take_none(const struct vt_suspects *suspects,
 {
 	struct vt_text text;
 
-	vt_evidence_none(key->tid, vt_clock_now(), suspects->off, evidence);
+	vt_evidence_none(key->tid, vt_clock_now(), (enum vitals_reason)suspects->off,
+			 evidence);
 	if (!dead)
 		return;
 	evidence->thread_class = VITALS_GONE;
@@ -179,7 +189,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	struct vt_chain chain;
 	uint64_t began_ns;
 
-	if (suspects->off || dead) {
+	if (dead || !may_look(registry, suspects)) {
 		take_none(suspects, key, dead, &evidence);
 		vt_witness_put(slot, key->gen, &evidence);
 		return true;

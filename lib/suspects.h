@@ -42,11 +42,12 @@ struct vt_suspects {
 	struct vt_proc proc;
 	struct vt_suspect *pool; /* pages; NULL: none yet */
 	uint64_t credit_ns; /* time that may be spent on looks that are not needed yet */
-	uint64_t credited_ns;   /* when some was added last */
-	uint64_t until_ns;      /* no more looks in this turn; 0: as many as it takes */
-	uint64_t spent_ns;      /* on all looks, so far */
-	enum vitals_reason off; /* why nobody is looked at; 0: they are */
+	uint64_t credited_ns; /* when some was added last */
+	uint64_t until_ns;    /* no more looks in this turn; 0: as many as it takes */
+	uint64_t spent_ns;    /* on all looks, so far */
+	uint32_t off; /* enum vitals_reason: why nobody is looked at; 0: they are */
 	bool begun;
+	bool asked; /* in this turn, whether anybody may be looked at */
 };
 
 /* In the thread that looks, before its first turn; and after its last. */
@@ -57,7 +58,8 @@ void vt_suspects_end(struct vt_suspects *suspects);
 void vt_suspects_turn(struct vt_suspects *suspects, uint64_t until_ns);
 
 /* One more cheap look, if there is time. */
-void vt_suspects_look(struct vt_suspects *suspects, const struct vt_suspect_key *key);
+void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
+		      const struct vt_suspect_key *key);
 
 /*
  * What it is doing goes into @slot. Return: false if there was no time, or it could not be told yet
