@@ -22,7 +22,7 @@
 void vt_suspects_begin(struct vt_suspects *suspects)
 {
 	/* A forked child starts afresh. */
-	vt_suspects_end(suspects);
+	vt_suspects_end(suspects, true);
 	vt_proc_begin(&suspects->proc, 0);
 	vt_proc_keep(&suspects->proc);
 	suspects->credit_ns = SPARE_MAX_NS;
@@ -30,11 +30,12 @@ void vt_suspects_begin(struct vt_suspects *suspects)
 	suspects->begun = true;
 }
 
-void vt_suspects_end(struct vt_suspects *suspects)
+void vt_suspects_end(struct vt_suspects *suspects, bool closes)
 {
 	if (!suspects->begun)
 		return;
-	vt_proc_end(&suspects->proc);
+	if (closes)
+		vt_proc_end(&suspects->proc);
 	if (suspects->pool)
 		vt_pages_free(suspects->pool, VT_SUSPECTS * sizeof(*suspects->pool));
 	suspects->pool = NULL;

@@ -50,9 +50,9 @@ struct vt_suspects {
 	bool asked; /* in this turn, whether anybody may be looked at */
 };
 
-/* In the thread that looks, before its first turn; and after its last. */
+/* In the thread that looks, before its first turn; and after its last; @closes: descriptors, too. */
 void vt_suspects_begin(struct vt_suspects *suspects);
-void vt_suspects_end(struct vt_suspects *suspects);
+void vt_suspects_end(struct vt_suspects *suspects, bool closes);
 
 /* A turn begins. */
 void vt_suspects_turn(struct vt_suspects *suspects, uint64_t until_ns);

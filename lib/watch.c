@@ -75,6 +75,19 @@ static void monitor_begin(vitals_registry *registry)
 	vt_futex_wake(&registry->spares_maker, 1);
 }
 
+/* Where one may be killed for asking whose a descriptor is, it stays open. */
+static void monitor_end(vitals_registry *registry)
+{
+	bool open = vt_sandbox_open(registry);
+
+	if (vt_trylock(&registry->judge)) {
+		vt_suspects_end(&registry->monitor->suspects, open);
+		vt_unlock(&registry->judge);
+	}
+	if (open)
+		vt_sandbox_end(&registry->sandbox);
+}
+
 static void monitor_await(vitals_registry *registry)
 {
 	while (!atomic_load_explicit(&registry->spares_maker, memory_order_acquire))
@@ -109,9 +122,7 @@ static void *monitor_run(void *arg)
 		else
 			(void)vt_futex_wait(&registry->wake, wake, next_ns);
 	}
-	/* Where one may be killed for asking whose it is, it stays open. */
-	if (vt_sandbox_open(registry))
-		vt_sandbox_end(&registry->sandbox);
+	monitor_end(registry);
 	return NULL;
 }
 
@@ -210,9 +221,6 @@ int vt_monitor_stop(vitals_registry *registry)
 	if (monitor->joinable) {
 		(void)pthread_join(monitor->thread, NULL);
 		monitor->joinable = false;
-		vt_lock(&registry->judge);
-		vt_suspects_end(&monitor->suspects);
-		vt_unlock(&registry->judge);
 		atomic_store_explicit(&monitor->tid, 0, memory_order_relaxed);
 		watch(registry, false);
 		vt_wakefd_close(atomic_exchange_explicit(&registry->wake_fd, -1,

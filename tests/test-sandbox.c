@@ -129,7 +129,11 @@ static const char *const strict[] = {
 };
 
 /* And what the fake evidence needs, and the look whether it may. */
-static const char *const for_evidence[] = { "lseek", "process_vm_readv", NULL };
+static const char *const for_evidence[] = {
+	"close",      "fcntl",  "getpid",           "lseek",
+	"newfstatat", "openat", "process_vm_readv", "readlink",
+	"readlinkat", NULL,
+};
 
 struct filter {
 	struct sock_filter at[2 * CALLS_MAX + 2];
@@ -207,7 +211,14 @@ static void fake_ready(vitals_registry *registry, const struct pollfd *fds, unsi
 	real->ready(registry, fds, n, now_ns);
 }
 
-static const struct vt_monitor_work fake = { fake_turn, fake_fds, fake_ready };
+static uint64_t fake_late(vitals_registry *of, uint64_t now_ns)
+{
+	return real ? real->late(of, now_ns) : UINT64_MAX;
+}
+
+static const struct vt_monitor_work fake = {
+	.turn = fake_turn, .late = fake_late, .fds = fake_fds, .ready = fake_ready
+};
 
 static vitals_registry *registry;
 static vitals_quitter *top;
