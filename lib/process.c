@@ -2,7 +2,9 @@
 
 #include "monitor.h"
 #include "notifier.h"
+#include "sandbox.h"
 #include "systemd.h"
+#include "task.h"
 #include "text.h"
 
 #include <errno.h>
@@ -103,6 +105,9 @@ int vitals_step(vitals_registry *registry, uint64_t now_ns)
 	vt_lock(&registry->lock);
 	r = vt_monitor_make(registry);
 	run = atomic_load_explicit(&registry->run, memory_order_relaxed);
+	/* The first turn by hand is what a start is elsewhere. */
+	if (r == 0 && run == VT_RUN_NEVER)
+		vt_sandbox_begin(&registry->sandbox, vt_task_self());
 	if (r == 0 && run != VT_RUN_RUNNING)
 		/* Under the lock, which fork takes. */
 		atomic_store_explicit(&registry->run, VT_RUN_STEPPED,

@@ -3,7 +3,10 @@
 #include "registry.h"
 
 #include "fork.h"
+#include "sandbox.h"
 #include "slots.h"
+#include "spares.h"
+#include "task.h"
 #include "wakefd.h"
 
 #include <assert.h>
@@ -41,12 +44,16 @@ static uint32_t scale_parse(const char *text)
 static void registry_environment(vitals_registry *registry)
 {
 	const char *off = secure_getenv("VITALS");
+	const char *evidence = secure_getenv("VITALS_EVIDENCE");
 
 	atomic_store_explicit(&registry->root->timeout_scale,
 			      scale_parse(secure_getenv("VITALS_TIMEOUT_SCALE")),
 			      memory_order_relaxed);
 	if (off && strcmp(off, "off") == 0)
 		atomic_store_explicit(&registry->root->flags, VT_ROOT_OFF,
+				      memory_order_relaxed);
+	if (evidence && strcmp(evidence, "off") == 0)
+		atomic_store_explicit(&registry->evidence_barred, 1,
 				      memory_order_relaxed);
 }
 
@@ -100,6 +107,7 @@ static int registry_make_ready(vitals_registry *registry)
 {
 	int r;
 
+	vt_task_note();
 	r = vt_fork_watch();
 	if (r < 0)
 		return r;
@@ -197,6 +205,8 @@ static void registry_destroy(vitals_registry *registry)
 	for (i = 0; i < registry->n_segments; i++)
 		vt_segment_free(&registry->segments[i]);
 	registry->n_segments = 0;
+	vt_spares_free(registry);
+	vt_sandbox_end(&registry->sandbox);
 	atomic_store_explicit(&registry->ready, 0, memory_order_relaxed);
 	vt_unlock(&registry->lock);
 	vt_fork_remove(registry);

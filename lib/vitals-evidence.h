@@ -22,6 +22,14 @@ VITALS_BEGIN_DECLS
 /* The longest sentence, with its 0. */
 #define VITALS_DOING_MAX 512
 
+/* May it be looked at? */
+enum vitals_evidence_mode {
+	VITALS_EVIDENCE_AUTO =
+		0, /* unless a filter of system calls was installed since start */
+	VITALS_EVIDENCE_ON = 1,  /* also then: the filter lets it pass */
+	VITALS_EVIDENCE_OFF = 2, /* no; deaths and silence are still noticed */
+};
+
 /* What a thread is doing, in one word. */
 enum vitals_class {
 	VITALS_UNKNOWN =
@@ -156,6 +164,27 @@ const char *vitals_class_name(int thread_class);
  */
 VITALS_EXPORT
 const char *vitals_reason_text(int reason);
+
+/**
+ * vitals_evidence_set() - may the monitor look at what threads are doing?
+ * @registry: NULL: the process's own
+ * @mode: enum vitals_evidence_mode
+ *
+ * Looking makes system calls of which a strict seccomp filter may kill the process. So, by default,
+ * the monitor notices when a filter is installed after start, and makes none from then on: records
+ * say VITALS_REASON_SECCOMP. A service whose filter lets them pass (docs/sandbox.md has the list)
+ * asks for them, best before it installs the filter. VITALS_EVIDENCE=off in the environment is
+ * stronger than this call.
+ *
+ * No look that goes by the mode before is under way when it returns. So a service that is being looked
+ * at just while it installs its filter is safe if it says OFF before, and AUTO after.
+ *
+ * Threads: any; waits for a turn of the monitor's.
+ * Return: 0; -EINVAL for another @mode; -EBUSY if that turn takes a second; -ENOMEM; -ECANCELED in a forked child that has not started
+ * afresh.
+ */
+VITALS_EXPORT
+int vitals_evidence_set(vitals_registry *registry, int mode);
 
 /**
  * vitals_lock_name() - what reports call a lock

@@ -139,8 +139,12 @@ vitals_registry *vitals_registry_free(vitals_registry *registry);
  * later of registration and start. The environment was read at the registry's first
  * use: VITALS=off (nothing is started, judged or served, every call answers as if all
  * were well), VITALS_TIMEOUT_SCALE=N (every heartbeat's timeouts times N, 0.001 to 1000;
- * valgrind, emulators). A process that runs with changed privileges (secure_getenv)
- * reads neither.
+ * valgrind, emulators), VITALS_EVIDENCE=off (nobody is looked at, see vitals_evidence_set()).
+ * A process that runs with changed privileges (secure_getenv)
+ * reads none.
+ *
+ * The monitor's thread has begun when this returns. A filter of system calls that is installed
+ * later is noticed: see docs/sandbox.md.
  *
  * In a forked child of a started process everything inherited is inert; this starts
  * afresh, with an empty registry.

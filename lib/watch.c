@@ -9,6 +9,8 @@
 #include "changes.h"
 #include "clock.h"
 #include "helper.h"
+#include "sandbox.h"
+#include "spares.h"
 #include "task.h"
 #include "wakefd.h"
 
@@ -55,14 +57,36 @@ static void wait_polling(vitals_registry *registry, struct pollfd *fds, unsigned
 		work->ready(registry, fds, n, vt_clock_now());
 }
 
+/* What a filter that comes later may forbid. */
+static void monitor_begin(vitals_registry *registry)
+{
+	uint32_t tid = vt_task_self();
+
+	/* Relaxed: only this thread itself looks for its own number. */
+	atomic_store_explicit(&registry->monitor->tid, tid, memory_order_relaxed);
+	vt_sandbox_begin(&registry->sandbox, tid);
+	/* A turn by hand may be stuck: then it is for later. */
+	if (vt_trylock(&registry->judge)) {
+		vt_suspects_begin(&registry->monitor->suspects);
+		vt_unlock(&registry->judge);
+	}
+	/* Release: it has begun; pairs with the wait of the starter. */
+	atomic_store_explicit(&registry->spares_maker, tid, memory_order_release);
+	vt_futex_wake(&registry->spares_maker, 1);
+}
+
+static void monitor_await(vitals_registry *registry)
+{
+	while (!atomic_load_explicit(&registry->spares_maker, memory_order_acquire))
+		(void)vt_futex_wait(&registry->spares_maker, 0, UINT64_MAX);
+}
+
 static void *monitor_run(void *arg)
 {
 	vitals_registry *registry = arg;
 	struct pollfd fds[FDS_MAX];
 
-	/* Relaxed: only this thread itself looks for its own number. */
-	atomic_store_explicit(&registry->monitor->tid, vt_task_self(),
-			      memory_order_relaxed);
+	monitor_begin(registry);
 	for (;;) {
 		const struct vt_monitor_work *work;
 		/* Acquire: what is asked for after this look, a stop too, changes the word. */
@@ -73,6 +97,7 @@ static void *monitor_run(void *arg)
 
 		if (!running(registry))
 			break;
+		vt_spares_make(registry);
 		work = work_of(registry);
 		/* A turn by hand may just be ending, or be stuck: then without judging. */
 		if (vt_monitor_turn_now(registry, &next_ns) < 0 && work)
@@ -84,6 +109,9 @@ static void *monitor_run(void *arg)
 		else
 			(void)vt_futex_wait(&registry->wake, wake, next_ns);
 	}
+	/* Where one may be killed for asking whose it is, it stays open. */
+	if (vt_sandbox_open(registry))
+		vt_sandbox_end(&registry->sandbox);
 	return NULL;
 }
 
@@ -129,8 +157,10 @@ static int monitor_start_controlled(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	if (before == VT_RUN_RUNNING)
 		return -EALREADY;
+	vt_task_note();
 	watch(registry, true);
 	vt_changes_stop(registry, false);
+	atomic_store_explicit(&registry->spares_maker, 0, memory_order_relaxed);
 	r = vt_helper_start(&monitor->thread, "vitals-monitor", monitor_run, registry);
 	if (r < 0) {
 		watch(registry, false);
@@ -139,6 +169,7 @@ static int monitor_start_controlled(vitals_registry *registry)
 		return r;
 	}
 	monitor->joinable = true;
+	monitor_await(registry);
 	return 0;
 }
 
@@ -179,6 +210,9 @@ int vt_monitor_stop(vitals_registry *registry)
 	if (monitor->joinable) {
 		(void)pthread_join(monitor->thread, NULL);
 		monitor->joinable = false;
+		vt_lock(&registry->judge);
+		vt_suspects_end(&monitor->suspects);
+		vt_unlock(&registry->judge);
 		atomic_store_explicit(&monitor->tid, 0, memory_order_relaxed);
 		watch(registry, false);
 		vt_wakefd_close(atomic_exchange_explicit(&registry->wake_fd, -1,

@@ -12,12 +12,12 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram proc memory
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames
-2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
-3 thread self over reap gone heir wait chain chain-words evidence
+0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares
+2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
+3 thread self over reap gone heir wait chain evidence namer chain-words
 4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
+5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked
 6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
@@ -25,7 +25,7 @@ exporter_levels='
 1 address body exposition json render request
 2 table
 3 series verdict
-4 series-groups series-heartbeats series-quitters series-scopes rows prometheus
+4 series-groups series-heartbeats series-quitters series-scopes doing rows prometheus
 5 health
 6 routes connections
 7 http
@@ -38,8 +38,16 @@ exporter_levels='
 drawn='
 asked systemd
 lock calls
+witness view
 chain-words chain
 evidence chain
+namer chain
+look suspects
+monitor suspects
+suspects findings
+findings changes
+stragglers suspects
+stragglers ladder
 beat heartbeat
 blind unblock
 cause quitter
@@ -49,6 +57,8 @@ events changes
 exit main
 finish main
 fork registry
+fork sandbox
+fork spares
 frames verdict
 frames view
 futex clock
@@ -88,18 +98,26 @@ gone thread
 region layout
 region wakefd
 registry fork
+registry sandbox
 registry slots
+registry spares
 registry view
 report missing
 report snapshot
 scope quitter
 self thread
+sandbox registry
 slots registry
+slots spares
+spares sandbox
+spares slots
 rows-tree rows
+rows doing
 snapshot index
 snapshot rows
 stages main
 systemd status
+helper futex
 task text
 tell cause
 tell member
