@@ -32,26 +32,39 @@ static bool same_wait(const struct vt_wait *a, const struct vt_wait *b)
 	       a->holder_tid == b->holder_tid && a->timed == b->timed;
 }
 
-/* How often each of the cycle was let run so far. Return: false where one's cannot be had. */
-static bool runs_of(struct vt_proc *proc, const struct vt_chain *chain, uint64_t now_ns,
-		    uint64_t *runs)
+/* How often each of a chain was let run so far. */
+struct marks {
+	uint64_t runs[VT_HOPS];
+	bool missing; /* somebody's */
+};
+
+static void mark(struct vt_proc *proc, uint32_t tid, uint64_t now_ns, uint32_t at,
+		 struct marks *marks)
 {
 	struct vt_sample sample;
+
+	vt_sample_take(proc, tid, VT_SAMPLE_DELAY, now_ns, &sample);
+	marks->runs[at] = sample.runs;
+	if (sample.has & VT_SAMPLE_DELAY)
+		return;
+	vt_sample_take(proc, tid, VT_SAMPLE_SWITCHES, now_ns, &sample);
+	marks->runs[at] = sample.voluntary + sample.involuntary;
+	marks->missing |= !(sample.has & VT_SAMPLE_SWITCHES);
+}
+
+/* All of the cycle. Return: whether they are as they were @before. */
+static bool cycle_mark(struct vt_proc *proc, const struct vt_chain *chain,
+		       uint64_t now_ns, const struct marks *before, struct marks *marks)
+{
+	bool same = true;
 	uint32_t i;
 
+	marks->missing = false;
 	for (i = chain->back; i < chain->n; i++) {
-		uint32_t tid = chain->hops[i].tid;
-
-		vt_sample_take(proc, tid, VT_SAMPLE_DELAY, now_ns, &sample);
-		runs[i] = sample.runs;
-		if (sample.has & VT_SAMPLE_DELAY)
-			continue;
-		vt_sample_take(proc, tid, VT_SAMPLE_SWITCHES, now_ns, &sample);
-		runs[i] = sample.voluntary + sample.involuntary;
-		if (!(sample.has & VT_SAMPLE_SWITCHES))
-			return false;
+		mark(proc, chain->hops[i].tid, now_ns, i, marks);
+		same &= !before || before->missing || before->runs[i] == marks->runs[i];
 	}
-	return true;
+	return same;
 }
 
 static bool edges_stand(struct vt_proc *proc, const struct vt_chain *chain,
@@ -71,35 +84,40 @@ static bool edges_stand(struct vt_proc *proc, const struct vt_chain *chain,
 }
 
 /*
- * The edges were read one after the other: with every lock in motion, four true ones can be a cycle
- * that never was. Who was not let run between two looks slept through all that was read between them.
+ * The edges were read one after the other: with every lock in motion, true ones can be a cycle that
+ * never was. So each is read twice, and what its thread was let run counted before, between and after.
+ * Where no count has changed, each has slept from its first reading to the end; the second readings
+ * lie all within that time, in which nobody moved.
  */
 static bool cycle_stands(struct vt_proc *proc, const struct vt_chain *chain,
-			 uint64_t now_ns)
+			 uint64_t now_ns, struct marks *before)
 {
-	uint64_t before[VT_HOPS], after[VT_HOPS];
+	struct marks between, after;
 	unsigned tries;
 
 	for (tries = 0; tries < TRIES; tries++) {
-		bool counted = runs_of(proc, chain, now_ns, before);
-
+		if (tries) {
+			(void)cycle_mark(proc, chain, now_ns, NULL, before);
+			if (!edges_stand(proc, chain, now_ns))
+				return false;
+		}
+		if (!cycle_mark(proc, chain, now_ns, before, &between))
+			continue;
 		if (!edges_stand(proc, chain, now_ns))
 			return false;
-		if (counted != runs_of(proc, chain, now_ns, after))
-			continue;
-		if (!counted || memcmp(before + chain->back, after + chain->back,
-				       (chain->n - chain->back) * sizeof(*before)) == 0)
+		if (cycle_mark(proc, chain, now_ns, &between, &after))
 			return true;
 	}
 	return false;
 }
 
 /* The last waits for one that is in the chain. */
-static void chain_close(struct vt_proc *proc, struct vt_chain *chain, uint64_t now_ns)
+static void chain_close(struct vt_proc *proc, struct vt_chain *chain, uint64_t now_ns,
+			struct marks *marks)
 {
 	uint32_t i;
 
-	if (!cycle_stands(proc, chain, now_ns)) {
+	if (!cycle_stands(proc, chain, now_ns, marks)) {
 		chain->back = 0;
 		return;
 	}
@@ -112,6 +130,7 @@ static void chain_close(struct vt_proc *proc, struct vt_chain *chain, uint64_t n
 void vt_chain_follow(struct vt_proc *proc, const struct vt_sample *first, uint64_t now_ns,
 		     struct vt_chain *chain)
 {
+	struct marks marks = { .missing = false };
 	uint32_t holder, i;
 
 	memset(chain, 0, sizeof(*chain));
@@ -120,6 +139,7 @@ void vt_chain_follow(struct vt_proc *proc, const struct vt_sample *first, uint64
 		struct vt_hop *hop = &chain->hops[chain->n++];
 
 		hop->tid = chain->last.tid;
+		mark(proc, hop->tid, now_ns, chain->n - 1, &marks);
 		(void)vt_lock_of(proc, &chain->last, &hop->wait);
 		holder = hop->wait.holder_tid;
 		if (!holder)
@@ -128,7 +148,7 @@ void vt_chain_follow(struct vt_proc *proc, const struct vt_sample *first, uint64
 			continue;
 		chain->back = i;
 		if (i < chain->n) {
-			chain_close(proc, chain, now_ns);
+			chain_close(proc, chain, now_ns, &marks);
 			return;
 		}
 		chain->back = 0;

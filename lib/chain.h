@@ -34,7 +34,7 @@ struct vt_chain {
 
 /*
  * @first: of the thread it begins with, with its call. A cycle is a deadlock when all of it was so at
- * one moment: a second reading says the same, and none of its threads was let run meanwhile.
+ * one moment: two readings say so, and none of its threads was let run from the one to the other.
  */
 void vt_chain_follow(struct vt_proc *proc, const struct vt_sample *first, uint64_t now_ns,
 		     struct vt_chain *chain);

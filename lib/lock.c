@@ -95,8 +95,6 @@ static int read_inherited(struct vt_proc *proc, const struct vt_futex_call *fute
 #define CEILING 0x40u
 #define SHARED 0x80u
 #define NOT_ELIDED 0x200u
-#define RECURSIVE 1u
-#define ADAPTIVE 3u
 
 /* Below its ceiling, a mutex's word is as any other's. */
 #define CEILING_SHIFT 19
@@ -109,22 +107,18 @@ static int read_inherited(struct vt_proc *proc, const struct vt_futex_call *fute
 #define READERS_SHIFT 3
 #define USED 2u
 #define HANDED_OVER 0x80000000u
+#define PHASE offsetof(pthread_rwlock_t, __data.__wrphase_futex)
+#define WRITERS offsetof(pthread_rwlock_t, __data.__writers_futex)
 
 /* Five words, of which the last two change places between 64 bits and 32; then what spins and lists. */
 #define MUTEX_HEAD 20u
-_Static_assert(offsetof(pthread_mutex_t, __data.__lock) == 0,
-	       "waited for by its address");
-_Static_assert(offsetof(pthread_mutex_t, __data.__count) == 4 &&
-		       offsetof(pthread_mutex_t, __data.__owner) == 8,
-	       "the first words of a mutex");
-_Static_assert(offsetof(pthread_mutex_t, __data.__nusers) ==
-			       (sizeof(long) == 8 ? 12 : 16) &&
-		       offsetof(pthread_mutex_t, __data.__kind) ==
-			       (sizeof(long) == 8 ? 16 : 12),
-	       "the last words of a mutex");
-_Static_assert(offsetof(pthread_rwlock_t, __data.__readers) == 0 &&
-		       offsetof(pthread_rwlock_t, __data.__wrphase_futex) == 8 &&
-		       offsetof(pthread_rwlock_t, __data.__writers_futex) == 12,
+#define WORD(name) (offsetof(pthread_mutex_t, __data.name) / 4)
+_Static_assert(WORD(__lock) == 0 && WORD(__count) == 1 && WORD(__owner) == 2 &&
+		       WORD(__nusers) == (sizeof(long) == 8 ? 3 : 4) &&
+		       WORD(__kind) == (sizeof(long) == 8 ? 4 : 3),
+	       "the words of a mutex");
+_Static_assert(offsetof(pthread_rwlock_t, __data.__readers) == 0 && PHASE == 8 &&
+		       WRITERS == 12,
 	       "the words of a rwlock");
 
 static bool all_zero(const void *at, size_t n)
@@ -160,11 +154,11 @@ static int read_mutex(struct vt_proc *proc, const struct vt_futex_call *futex,
 		return r;
 	kind = (uint32_t)mutex.__data.__kind;
 	count = mutex.__data.__count;
-	spins = (kind & TYPE) == ADAPTIVE ? sizeof(int) : 0;
+	spins = (kind & TYPE) == PTHREAD_MUTEX_ADAPTIVE_NP ? sizeof(int) : 0;
 	if ((uint32_t)mutex.__data.__lock != futex->val ||
 	    !mutex_fits(&mutex, ceiling ? CEILING : 0) ||
 	    futex->private != !(kind & SHARED) ||
-	    !(ceiling || (kind & TYPE) == RECURSIVE) != !count ||
+	    !(ceiling || (kind & TYPE) == PTHREAD_MUTEX_RECURSIVE_NP) != !count ||
 	    !all_zero((char *)&mutex + MUTEX_HEAD + spins,
 		      sizeof(mutex.__data) - MUTEX_HEAD - spins))
 		return 0;
@@ -219,9 +213,9 @@ static bool rwlock_waited(const pthread_rwlock_t *rwlock, size_t offset)
 	bool prefers_readers = rwlock->__data.__flags == PTHREAD_RWLOCK_PREFER_READER_NP;
 
 	switch (offset) {
-	case offsetof(pthread_rwlock_t, __data.__writers_futex):
+	case WRITERS:
 		return prefers_readers ? !rwlock->__data.__writers : writers != 0;
-	case offsetof(pthread_rwlock_t, __data.__wrphase_futex):
+	case PHASE:
 		/* Readers wait for a writer's phase to end, a writer waits for it to begin. */
 		return readers != 0;
 	default:
@@ -263,15 +257,10 @@ static int read_rwlock(struct vt_proc *proc, const struct vt_futex_call *futex,
 		       struct vt_wait *wait)
 {
 	struct vt_wait as_phase = *wait, as_writers = *wait;
-	int phase = read_rwlock_at(proc, futex,
-				   offsetof(pthread_rwlock_t, __data.__wrphase_futex),
-				   &as_phase);
-	int writers = futex->val != 3 ? 1
-				      : read_rwlock_at(proc, futex,
-						       offsetof(pthread_rwlock_t,
-								__data.__writers_futex),
-						       &as_writers);
+	int phase = read_rwlock_at(proc, futex, PHASE, &as_phase), writers = 1;
 
+	if (futex->val == 3)
+		writers = read_rwlock_at(proc, futex, WRITERS, &as_writers);
 	if (phase < 0 && writers < 0)
 		return phase;
 	if (!phase == !writers)

@@ -39,6 +39,7 @@ struct tally {
 	uint32_t skipped; /* 1: there is no such lock here */
 	uint32_t n_times;
 	uint64_t times[TIMES];
+	uint64_t worked[TIMES]; /* of that, on a processor */
 	char wrong[1024];
 };
 
@@ -90,11 +91,20 @@ static void expect(struct round *round, char *text, size_t size)
 		snprintf(text + at, size - at, ", until it times out");
 }
 
-static uint64_t take(struct round *round, unsigned from, struct vt_chain *chain,
-		     char *said, size_t size)
+static uint64_t worked_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * VITALS_S(1) + (uint64_t)now.tv_nsec;
+}
+
+/* And keeps how long it took. */
+static void take(struct round *round, unsigned from, struct vt_chain *chain, char *said,
+		 size_t size)
 {
 	struct vt_namer namer = { .thread = name_thread, .user = round };
-	uint64_t begin = clock_ns();
+	uint64_t begin = clock_ns(), worked = worked_ns();
 	struct vt_proc proc;
 	struct vt_text text;
 
@@ -102,22 +112,23 @@ static uint64_t take(struct round *round, unsigned from, struct vt_chain *chain,
 	chain_of(round->parties[from].tid, chain);
 	vt_text_init(&text, said, size);
 	vt_chain_describe_cycle(&proc, &namer, chain, &text);
-	return clock_ns() - begin;
+	if (tally->n_times == TIMES)
+		return;
+	tally->times[tally->n_times] = clock_ns() - begin;
+	tally->worked[tally->n_times++] = worked_ns() - worked;
 }
 
 static void judge(struct round *round)
 {
 	char said[1024], should[1024];
 	struct vt_chain chain;
-	uint64_t key = 0, took;
+	uint64_t key = 0;
 	bool right = true;
 	unsigned i;
 
 	expect(round, should, sizeof(should));
 	for (i = 0; i < round->n; i++) {
-		took = take(round, i, &chain, said, sizeof(said));
-		if (tally->n_times < TIMES)
-			tally->times[tally->n_times++] = took;
+		take(round, i, &chain, said, sizeof(said));
 		key = i ? key : chain.key;
 		if (chain.deadlock && chain.n == round->n && !chain.back &&
 		    chain.key == key && strcmp(said, should) == 0)
@@ -252,22 +263,26 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static void times_print(const char *what, uint64_t *times, uint32_t n)
+{
+	qsort(times, n, sizeof(*times), compare);
+	printf("a whole cycle, found, proven and told, %s: p50 %llu us, p99 %llu us, "
+	       "max %llu us of %u\n",
+	       what, (unsigned long long)times[n / 2] / 1000,
+	       (unsigned long long)times[n - 1 - n / 100] / 1000,
+	       (unsigned long long)times[n - 1] / 1000, n);
+}
+
 static bool times_good(void)
 {
 	uint32_t n = tally->n_times;
-	uint64_t *times = tally->times;
 
 	if (!n)
 		return true;
-	qsort(times, n, sizeof(*times), compare);
-	printf("a whole cycle, found, proven and told: p50 %llu us, p99 %llu us, max "
-	       "%llu us"
-	       " of %u\n",
-	       (unsigned long long)times[n / 2] / 1000,
-	       (unsigned long long)times[n - 1 - n / 100] / 1000,
-	       (unsigned long long)times[n - 1] / 1000, n);
+	times_print("by the clock", tally->times, n);
+	times_print("on a processor", tally->worked, n);
 	/* The machine has other things to do now and then: the middle counts. */
-	return times[n / 2] <= TAKE_MAX_NS;
+	return tally->times[n / 2] <= TAKE_MAX_NS;
 }
 
 /* As process 1 of a namespace, where a 1 in a word is a thread that lives. */

@@ -128,6 +128,21 @@ START_TEST(knows_no_owner_when_a_word_does_not_fit)
 }
 END_TEST
 
+START_TEST(takes_no_mutex_for_another_word)
+{
+	static const uint32_t words[] = { 0,           1, 3, 4, 6, 0xe, 1000u << 19 | 2,
+					  3u << 19 | 3 };
+	const struct image *image = &images[_i];
+	unsigned i;
+
+	(void)image_make(image);
+	for (i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		made.mutex.__data.__lock = (int)words[i];
+		ck_assert_uint_eq(owner(image->op, words[i], image->private, &made), 0);
+	}
+}
+END_TEST
+
 START_TEST(knows_no_owner_of_a_kind_that_there_is_not)
 {
 	const struct image *image = &images[_i];
@@ -404,6 +419,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, reads_the_owner_of_a_mutex, 0, IMAGES);
 	tcase_add_loop_test(tc, knows_no_owner_when_a_word_does_not_fit, 0, IMAGES);
+	tcase_add_loop_test(tc, takes_no_mutex_for_another_word, 0, IMAGES);
 	tcase_add_loop_test(tc, knows_no_owner_of_a_kind_that_there_is_not, 0, IMAGES);
 	tcase_add_loop_test(tc, knows_no_owner_that_does_not_live, 0, IMAGES);
 	tcase_add_test(tc, takes_a_robust_mutex_that_was_left_by_a_dead_one);

@@ -97,6 +97,10 @@ static void process_calls(void)
 	ANSWERS(0, vitals_systemd, NULL, 0);
 	ANSWERS(-EINVAL, vitals_systemd, NULL, 1);
 	ANSWERS(0, vitals_reloading, NULL);
+	ANSWERS(-EINVAL, vitals_lock_name, NULL, "a");
+	ANSWERS(-EINVAL, vitals_lock_name, NULL, NULL);
+	ANSWERS(-EINVAL, vitals_lock_name, called, "");
+	ANSWERS(0, vitals_lock_name, called, NULL);
 }
 
 static void heartbeat_calls(void)
