@@ -237,7 +237,7 @@ static int run_condition(enum condition condition)
 	struct fault fault;
 	struct vt_proc proc;
 	bool good = true;
-	int kind;
+	enum fault_kind kind;
 
 	(void)sigaction(SIGUSR1, &action, NULL);
 	fault_helper_begin(&helper);
@@ -259,7 +259,8 @@ int main(int argc, char **argv)
 {
 	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0)
 				 : chance_seed("VITALS_FAULTS_SEED");
-	int condition, failed = 0;
+	enum condition condition;
+	int failed = 0;
 
 	n_runs = (uint32_t)(argc > 1 ? strtoull(argv[1], NULL, 0)
 				     : number_from("VITALS_FAULTS", 100));

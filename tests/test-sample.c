@@ -198,9 +198,10 @@ static void sees_a_waiter(void *arg)
 
 START_TEST(sees_a_thread_and_that_it_is_gone)
 {
+	bool as_another = true;
+
 	child_run(sees_a_waiter, NULL);
-	/* As if of another process. */
-	child_run(sees_a_waiter, "");
+	child_run(sees_a_waiter, &as_another);
 }
 END_TEST
 
