@@ -118,6 +118,26 @@ static const struct {
 	  VITALS_SPINNING,
 	  3,
 	  { { 0, 0, 0, 'R' }, { 600, 550, 0, 'R' }, { 1200, 1100, 0, 'R' } } },
+	/* A poor part among many, and in a short window. */
+	{ &limited,
+	  VITALS_SPINNING,
+	  4,
+	  { { 0, 0, 0, 'R' },
+	    { 600, 600, 0, 'R' },
+	    { 610, 600, 0, 'R' },
+	    { 1200, 1190, 0, 'R' } } },
+	{ &unlimited,
+	  VITALS_RUNNING,
+	  4,
+	  { { 0, 0, 0, 'R' },
+	    { 300, 300, 0, 'R' },
+	    { 310, 300, 0, 'R' },
+	    { 900, 890, 0, 'R' } } },
+	/* It did, and is held back now. */
+	{ &limited,
+	  VITALS_RUNNING,
+	  3,
+	  { { 0, 0, 0, 'R' }, { 2000, 2000, 0, 'R' }, { 2500, 2010, 0, 'R' } } },
 	/* Half of a processor because of the quota. */
 	{ &held,
 	  VITALS_RUNNING,
@@ -455,7 +475,7 @@ static void check_found(enum fault_kind kind, const struct vitals_evidence *evid
 	child_check(evidence->size == sizeof(*evidence));
 	child_check(evidence->reason == VITALS_REASON_NONE);
 	child_check(evidence->looks == 5 && evidence->took_ns != 0);
-	child_check(kind == FAULT_GONE || strcmp(evidence->comm, "test-evidence") == 0);
+	child_check(kind == FAULT_GONE || strcmp(evidence->comm, "culprit") == 0);
 }
 
 static void seed_fault(void *arg)

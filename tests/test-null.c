@@ -75,6 +75,12 @@ static void process_calls(void)
 	call_note("vitals_state_name");
 	ck_assert_str_eq(vitals_state_name(-1), "unknown");
 	ck_assert_str_eq(vitals_state_name(VITALS_STATES), "unknown");
+	call_note("vitals_class_name");
+	ck_assert_str_eq(vitals_class_name(-1), "unknown");
+	ck_assert_str_eq(vitals_class_name(VITALS_CLASSES), "unknown");
+	call_note("vitals_reason_text");
+	ck_assert_str_eq(vitals_reason_text(-1), "");
+	ck_assert_str_eq(vitals_reason_text(VITALS_REASONS), "");
 	ANSWERS(-EINVAL, vitals_registry_new, 0, NULL);
 	ANSWERS(-EINVAL, vitals_registry_new, UINT32_MAX, &none);
 	ck_assert_ptr_null(none);
