@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TRIES 3
+
 static const char usage[] =
 	"usage: bench [OPTION]...\n"
 	"Measures what the library costs, and prints a table.\n"
@@ -128,6 +130,26 @@ static void table_save(const char *path)
 	must(fclose(file) == 0);
 }
 
+/*
+ * Others have the processors, too: what they spoiled is measured again, and the better figure counts.
+ * What is too slow is so every time.
+ */
+static void topic_bench(const struct topic *topic, const struct effort *effort)
+{
+	size_t mark = table_mark(), again;
+	int i;
+
+	progress("%s", topic->name);
+	topic->bench(effort);
+	again = table_mark();
+	for (i = 1; i < TRIES && table_failures_behind(mark); i++) {
+		progress("%s again, for %u rows", topic->name,
+			 table_failures_behind(mark));
+		topic->bench(effort);
+		table_keep_better(mark, again);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct options options = { .effort = { .seed = 1 } };
@@ -141,8 +163,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < COUNT(topics); i++) {
 		if (options.chosen && !(options.chosen & 1u << i))
 			continue;
-		progress("%s", topics[i].name);
-		topics[i].bench(&options.effort);
+		topic_bench(&topics[i], &options.effort);
 	}
 	table_print(stdout);
 	if (options.output)

@@ -53,4 +53,14 @@ void table_print(FILE *file);
 /* How many rows failed. */
 unsigned table_failures(void);
 
+/* How many rows there are: what a topic adds comes behind them. */
+size_t table_mark(void);
+/* How many of those behind it failed. */
+unsigned table_failures_behind(size_t mark);
+/*
+ * The rows from @again on are those from @mark on, measured once more: they take the place of those
+ * that failed.
+ */
+void table_keep_better(size_t mark, size_t again);
+
 #endif

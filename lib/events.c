@@ -8,9 +8,36 @@
 #include "options.h"
 #include "text.h"
 #include "wakefd.h"
+#include "witness.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* What its thread is doing, while that is what the event is about. */
+static void evidence_fill(const vitals_registry *registry, uint32_t index,
+			  const struct vt_change *change, struct vitals_event *event)
+{
+	struct vitals_evidence evidence;
+
+	if (VITALS_STATE_IS_GOOD(change->to) || change->to == VITALS_STARTING ||
+	    !vt_witness_heartbeat(&registry->view, index, change->gen, &evidence))
+		return;
+	event->thread_class = evidence.thread_class;
+	memcpy(event->doing, evidence.doing, sizeof(event->doing));
+}
+
+static bool finding_fill(const vitals_registry *registry, uint32_t finding,
+			 struct vitals_event *event)
+{
+	struct vitals_finding_info info;
+
+	if (!vt_witness_finding(&registry->view, finding, &info))
+		return false;
+	event->kind = info.kind;
+	event->threads = info.threads;
+	memcpy(event->doing, info.doing, sizeof(event->doing));
+	return true;
+}
 
 /* Fills the event from the change and its heartbeat's slot. Return: false if that is gone. */
 static bool event_fill(vitals_registry *registry, uint32_t code,
@@ -29,10 +56,13 @@ static bool event_fill(vitals_registry *registry, uint32_t code,
 	event->kind = VITALS_EVENT_PAUSE;
 	if (code == VT_PAUSE_CODE)
 		return true;
+	if (VT_SPECIAL(code) < VT_SPECIALS)
+		return finding_fill(registry, VT_SPECIAL(code) - 1, event);
 	event->kind = VITALS_EVENT_HEARTBEAT;
 	event->from = change.from;
 	event->to = change.to;
 	event->silence_ns = change.silence_ns;
+	evidence_fill(registry, code - 1, &change, event);
 	return change.gen && vt_heartbeat_describe(registry, code - 1, change.gen, event);
 }
 

@@ -30,8 +30,9 @@
 #define VT_COARSE 34
 #define VT_FINE 130
 #define VT_FRAMES 32
-#define VT_FINDINGS 9      /* all asleep, and eight deadlocks */
-#define VT_SCOPE_NAMES 257 /* the last is for all the rest */
+#define VT_FINDINGS 9       /* all asleep, and eight deadlocks */
+#define VT_FINDING_ASLEEP 0 /* the place of the former */
+#define VT_SCOPE_NAMES 257  /* the last is for all the rest */
 
 enum vt_kind {
 	VT_KIND_ROOT,
@@ -251,6 +252,7 @@ struct vt_hot {
 #define VT_COLD_RARE 4u        /* its rare part is in use */
 #define VT_COLD_STALE 8u       /* its newest event is of the slot's user before */
 #define VT_COLD_EVIDENCE 16u   /* its thread was looked at */
+#define VT_COLD_UNSURE 32u     /* and is to be again */
 
 /*
  * The cold part: who owns it, and the monitor's memory of it. What is the monitor's own is about the
@@ -405,7 +407,6 @@ struct vt_quitter_slot {
 #define VT_MEMBER_ABANDONED 0x100u
 #define VT_MEMBER_ADOPTED 0x200u
 #define VT_MEMBER_LATE 0x400u
-#define VT_MEMBER_EVIDENCE 0x800u /* it was looked at */
 
 /* A thread, or a hold, in a quitter. */
 struct vt_member_slot {
@@ -424,6 +425,9 @@ struct vt_member_slot {
 	_Atomic uint32_t heartbeat;
 	_Atomic uint32_t number;
 	_Atomic uint32_t count;
+	_Atomic uint32_t
+		evidence; /* the gen of whom there is evidence of: the monitor's */
+	_Atomic uint32_t reserved;
 	_Atomic uint64_t name[VT_NAME_WORDS];
 };
 
@@ -461,6 +465,6 @@ _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
 _Static_assert(sizeof(struct vt_cold) == 64, "a cold part is a line");
 _Static_assert(sizeof(struct vt_frame) == 96, "a frame has 96 bytes");
 _Static_assert(sizeof(struct vt_quitter_slot) == 144, "a quitter has 144 bytes");
-_Static_assert(sizeof(struct vt_member_slot) == 136, "a member has 136 bytes");
+_Static_assert(sizeof(struct vt_member_slot) == 144, "a member has 144 bytes");
 
 #endif

@@ -9,11 +9,15 @@
 #ifndef VT_MEMORY_H
 #define VT_MEMORY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* @pid 0: this process. Return: whether all @n bytes could be read. */
-bool vt_memory_read(uint32_t pid, uint64_t address, void *to, size_t n);
+/*
+ * Reads @n bytes at @address of process @pid, 0: this one, by the kernel's hand: nothing of it is
+ * ever touched by ours, so that what is unmapped meanwhile is an error and no signal.
+ * Return: 0, if all could be read; -EFAULT: they are not there; -ESRCH: nor is the process; -EPERM,
+ * -ENOSYS: not for us, or by this kernel. @to is good after 0 only.
+ */
+int vt_memory_read(uint32_t pid, uint64_t address, void *to, size_t n);
 
 #endif

@@ -161,12 +161,29 @@ void vt_segment_forget(struct vt_mapping *mapping)
 	mapping->fd = -1;
 }
 
+/* Large, mostly never touched, and about threads that the child does not have. */
+static bool left_behind(const struct vt_array *array)
+{
+	return array->kind == VT_KIND_EVIDENCE || array->kind == VT_KIND_LATE;
+}
+
+/* Acquire: other threads go on beating meanwhile, and each word is a fact of its own. */
+static void words_copy(const struct vt_segment *segment, void *saved, size_t from,
+		       size_t until)
+{
+	const _Atomic uint64_t *words = (const _Atomic uint64_t *)(const void *)segment;
+	uint64_t *to = saved;
+	size_t i;
+
+	for (i = from / sizeof(*to); i < until / sizeof(*to); i++)
+		to[i] = atomic_load_explicit(&words[i], memory_order_acquire);
+}
+
 int vt_segment_save(struct vt_mapping *mapping)
 {
-	const _Atomic uint64_t *from =
-		(const _Atomic uint64_t *)(const void *)mapping->segment;
-	uint64_t *to;
-	size_t i;
+	const struct vt_segment *segment = mapping->segment;
+	size_t from = 0;
+	uint32_t i;
 
 	/* Private memory is copied by fork itself. */
 	if (mapping->fd < 0)
@@ -174,9 +191,16 @@ int vt_segment_save(struct vt_mapping *mapping)
 	mapping->saved = vt_pages_new(mapping->size);
 	if (!mapping->saved)
 		return -ENOMEM;
-	/* Acquire: other threads go on beating meanwhile, and each word is a fact of its own. */
-	for (i = 0, to = mapping->saved; i < mapping->size / sizeof(*to); i++)
-		to[i] = atomic_load_explicit(&from[i], memory_order_acquire);
+	/* Arrays lie one behind the other. */
+	for (i = 0; i < segment->n_arrays; i++) {
+		const struct vt_array *array = &segment->arrays[i];
+
+		if (!left_behind(array))
+			continue;
+		words_copy(segment, mapping->saved, from, array->offset);
+		from = array->offset + (size_t)array->stride * array->count;
+	}
+	words_copy(segment, mapping->saved, from, mapping->size);
 	return 0;
 }
 

@@ -165,7 +165,7 @@ const char *vitals_reason_text(int reason);
  * Of the whole process. A lock that goes is given no name first, or its address keeps it.
  *
  * Threads: any.
- * Return: 0; -EINVAL for @lock NULL or a bad name; -ENOSPC past 1 024 names; -ENOMEM.
+ * Return: 0; -EINVAL for @lock NULL or a bad name; -ENOSPC past 1 024 names.
  */
 VITALS_EXPORT
 int vitals_lock_name(const void *lock, const char *name);

@@ -63,6 +63,11 @@ static void *monitor_run(void *arg)
 	/* Relaxed: only this thread itself looks for its own number. */
 	atomic_store_explicit(&registry->monitor->tid, vt_task_self(),
 			      memory_order_relaxed);
+	/* A turn by hand may be stuck: then it is for later. */
+	if (vt_trylock(&registry->judge)) {
+		vt_suspects_begin(&registry->monitor->suspects);
+		vt_unlock(&registry->judge);
+	}
 	for (;;) {
 		const struct vt_monitor_work *work;
 		/* Acquire: what is asked for after this look, a stop too, changes the word. */
@@ -179,6 +184,9 @@ int vt_monitor_stop(vitals_registry *registry)
 	if (monitor->joinable) {
 		(void)pthread_join(monitor->thread, NULL);
 		monitor->joinable = false;
+		vt_lock(&registry->judge);
+		vt_suspects_end(&monitor->suspects);
+		vt_unlock(&registry->judge);
 		atomic_store_explicit(&monitor->tid, 0, memory_order_relaxed);
 		watch(registry, false);
 		vt_wakefd_close(atomic_exchange_explicit(&registry->wake_fd, -1,

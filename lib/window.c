@@ -43,7 +43,7 @@ static bool wants_to_run(const struct vt_sample *sample)
 	       (sample->state == 'R' || !(sample->has & VT_SAMPLE_STATE));
 }
 
-static void run_begin(struct vt_run *run, const struct vt_sample *sample)
+static void run_begin(struct vt_streak *run, const struct vt_sample *sample)
 {
 	memset(run, 0, sizeof(*run));
 	run->looks = 1;
@@ -54,7 +54,7 @@ static void run_begin(struct vt_run *run, const struct vt_sample *sample)
 	run->voluntary = sample->voluntary;
 }
 
-static void run_add(struct vt_run *run, const struct vt_sample *sample)
+static void run_add(struct vt_streak *run, const struct vt_sample *sample)
 {
 	uint64_t ns = sample->clock_at_ns - run->part_ns;
 
@@ -123,7 +123,7 @@ void vt_window_look(struct vt_proc *proc, uint32_t tid, uint64_t now_ns,
 
 uint32_t vt_window_share(const struct vt_window *window)
 {
-	const struct vt_run *run = &window->run;
+	const struct vt_streak *run = &window->run;
 
 	return share_of(run->last_clock_ns - run->since_clock_ns,
 			run->last_ns - run->since_ns);
@@ -135,7 +135,7 @@ uint32_t vt_window_share(const struct vt_window *window)
  */
 static bool spins(const struct vt_window *window, const struct vt_throttle *throttle)
 {
-	const struct vt_run *run = &window->run;
+	const struct vt_streak *run = &window->run;
 	uint64_t span_ns = run->last_ns - run->since_ns;
 	bool held = window->has_throttle && throttle->throttled_ns > window->throttled_ns;
 	bool limited = throttle->limited || !throttle->known;
@@ -151,7 +151,7 @@ static bool spins(const struct vt_window *window, const struct vt_throttle *thro
 enum vitals_class vt_window_class(const struct vt_window *window,
 				  const struct vt_throttle *throttle)
 {
-	const struct vt_run *run = &window->run;
+	const struct vt_streak *run = &window->run;
 
 	if (spins(window, throttle))
 		return VITALS_SPINNING;

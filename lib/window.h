@@ -15,7 +15,7 @@
 #include "vitals.h"
 
 /* Looks in a row that found it running or ready to. Its times are those of the thread's clock. */
-struct vt_run {
+struct vt_streak {
 	uint32_t looks;   /* 0: the last did not */
 	uint32_t parts;   /* between two looks far enough apart */
 	uint32_t poorest; /* of them, thousandths of a processor */
@@ -36,7 +36,7 @@ struct vt_window {
 	uint32_t moved; /* 1: it left a call, or was let run, between two looks */
 	bool has_throttle;
 	uint64_t throttled_ns; /* the control group's total when it first wanted to run */
-	struct vt_run run;
+	struct vt_streak run;
 	struct vt_sample first;
 	struct vt_sample last;
 };

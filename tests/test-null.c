@@ -81,6 +81,7 @@ static void process_calls(void)
 	call_note("vitals_reason_text");
 	ck_assert_str_eq(vitals_reason_text(-1), "");
 	ck_assert_str_eq(vitals_reason_text(VITALS_REASONS), "");
+	ANSWERS(-EINVAL, vitals_lock_name, NULL, "a");
 	ANSWERS(-EINVAL, vitals_registry_new, 0, NULL);
 	ANSWERS(-EINVAL, vitals_registry_new, UINT32_MAX, &none);
 	ck_assert_ptr_null(none);
@@ -289,6 +290,8 @@ static void snapshot_calls(void)
 	ROW_CALLS(vitals_snapshot_thread, vitals_thread_info, AT_0);
 	ROW_CALLS(vitals_snapshot_part, vitals_part_info, AT_0);
 	ROW_CALLS(vitals_snapshot_scope, vitals_scope_info, AT_0);
+	ROW_CALLS(vitals_snapshot_evidence, vitals_evidence, AT_0);
+	ROW_CALLS(vitals_snapshot_finding, vitals_finding_info, AT_0);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, NULL, 0, counts, VITALS_BUCKETS_FINE);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, snapshot, 0, NULL, VITALS_BUCKETS_FINE);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, snapshot, 0, counts, 0);
