@@ -106,14 +106,6 @@ static void look(struct vt_proc *proc, uint32_t tid, uint64_t window_ns, unsigne
 	vt_evidence_take(proc, NULL, tid, clock_now(), &window, evidence, NULL);
 }
 
-/* Until locks are told from other futexes, that it is blocked is all there is to say of a mutex. */
-static bool class_right(enum fault_kind kind, const struct vitals_evidence *evidence)
-{
-	if (kind == FAULT_MUTEX && evidence->lock_kind == VITALS_LOCK_NONE)
-		return evidence->thread_class == VITALS_BLOCKED;
-	return evidence->thread_class == wanted[kind].thread_class;
-}
-
 /* Had it to wait for a processor, for a tenth of the window, and so is one that runs? */
 static bool machine_busy(enum fault_kind kind, const struct vitals_evidence *evidence)
 {
@@ -134,7 +126,7 @@ static void count(enum fault_kind kind, const struct vitals_evidence *evidence)
 		tally.took[tally.n_took++] = evidence->took_ns;
 	if (starved && evidence->thread_class == VITALS_SPINNING)
 		tally.unjust++;
-	if (class_right(kind, evidence)) {
+	if (evidence->thread_class == wanted[kind].thread_class) {
 		tally.right++;
 	} else if (evidence->reason == VITALS_REASON_NOT_DUMPABLE) {
 		tally.right++;
