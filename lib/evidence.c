@@ -70,7 +70,9 @@ static void add_wait(const struct finding *finding, struct vt_text *text)
 	/* One switch may be that of a debugger, or of a setuid. */
 	if (rise(finding->window->first.voluntary, finding->window->last.voluntary) > 1 &&
 	    finding->window->first.has & finding->window->last.has & VT_SAMPLE_SWITCHES)
-		vt_text_add(text, ", again and again");
+		vt_text_add(text, finding->chain && finding->chain->n > 1
+					  ? "; again and again"
+					  : ", again and again");
 }
 
 static void add_class(const struct finding *finding, struct vt_text *text)
