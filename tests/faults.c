@@ -200,7 +200,9 @@ static bool run_short(enum condition condition, struct vt_proc *proc, struct fau
 	if (!fault_begin(fault, kind, helper))
 		return true;
 	for (i = 0; i < n_runs * 2; i++) {
-		uint64_t ns = VITALS_MS(2) + chance_below(&chance, SHORT_MAX_NS);
+		/* The shorter, the oftener: a quota's whole share is had in one go. */
+		uint64_t most_ns = 1 + chance_below(&chance, SHORT_MAX_NS);
+		uint64_t ns = VITALS_MS(2) + chance_below(&chance, most_ns);
 
 		look(proc, atomic_load(&fault->tid), ns,
 		     1 + (unsigned)chance_below(&chance, 8), &evidence);
