@@ -45,8 +45,8 @@ static void locks_make(struct group *group)
 		size_t at = chance_below(&group->chance, 8) * 64 + i * size / 2;
 		pthread_mutex_t *lock =
 			i ? (pthread_mutex_t *)((char *)group->page + size -
-						sizeof(pthread_mutex_t)) :
-			    (pthread_mutex_t *)((char *)group->page + at);
+						sizeof(pthread_mutex_t))
+			  : (pthread_mutex_t *)((char *)group->page + at);
 
 		pthread_mutexattr_init(&attr);
 		pthread_mutexattr_settype(&attr, types[chance_below(&group->chance, 3)]);
@@ -79,7 +79,8 @@ static void *live(void *arg)
 	for (i = 0; i < MEMBERS; i++) {
 		uint32_t none = 0;
 
-		if (atomic_compare_exchange_strong(&group->tids[i], &none, vt_task_self()))
+		if (atomic_compare_exchange_strong(&group->tids[i], &none,
+						   vt_task_self()))
 			break;
 	}
 	mine.state = vt_task_self();

@@ -123,8 +123,8 @@ static void judge(struct round *round)
 		    chain.key == key && strcmp(said, should) == 0)
 			continue;
 		right = false;
-		snprintf(tally->wrong, sizeof(tally->wrong), "\"%.480s\" instead of \"%.480s\"",
-			 said, should);
+		snprintf(tally->wrong, sizeof(tally->wrong),
+			 "\"%.480s\" instead of \"%.480s\"", said, should);
 	}
 	tally->rounds++;
 	tally->right += right;
@@ -219,7 +219,10 @@ static bool way_run(const struct way *way, unsigned n, uint32_t rounds)
 		printf("  not permitted");
 		return true;
 	}
-	printf("  %s %u", n == 1 ? "holder" : n == 2 ? "of two" : "of three",
+	printf("  %s %u",
+	       n == 1   ? "holder"
+	       : n == 2 ? "of two"
+			: "of three",
 	       tally->right);
 	if (tally->right < rounds)
 		printf(" ONLY: %s\n", tally->wrong);
@@ -257,7 +260,8 @@ static bool times_good(void)
 	if (!n)
 		return true;
 	qsort(times, n, sizeof(*times), compare);
-	printf("a whole cycle, found, proven and told: p50 %llu us, p99 %llu us, max %llu us"
+	printf("a whole cycle, found, proven and told: p50 %llu us, p99 %llu us, max "
+	       "%llu us"
 	       " of %u\n",
 	       (unsigned long long)times[n / 2] / 1000,
 	       (unsigned long long)times[n - 1 - n / 100] / 1000,

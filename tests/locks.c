@@ -134,22 +134,22 @@ static struct timespec until(clockid_t clock)
 
 static int rwlock_lock(const struct way *way, pthread_rwlock_t *lock)
 {
-	struct timespec end =
-		until(way->how == TIMED ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+	struct timespec end = until(way->how == TIMED ? CLOCK_REALTIME : CLOCK_MONOTONIC);
 
-	return way->how == PLAIN ? pthread_rwlock_wrlock(lock) :
-	       way->how == TIMED ? pthread_rwlock_timedwrlock(lock, &end) :
-				   pthread_rwlock_clockwrlock(lock, CLOCK_MONOTONIC, &end);
+	return way->how == PLAIN ? pthread_rwlock_wrlock(lock)
+	       : way->how == TIMED
+		       ? pthread_rwlock_timedwrlock(lock, &end)
+		       : pthread_rwlock_clockwrlock(lock, CLOCK_MONOTONIC, &end);
 }
 
 static int mutex_lock(const struct way *way, pthread_mutex_t *mutex)
 {
-	struct timespec end =
-		until(way->how == TIMED ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+	struct timespec end = until(way->how == TIMED ? CLOCK_REALTIME : CLOCK_MONOTONIC);
 
-	return way->how == PLAIN ? pthread_mutex_lock(mutex) :
-	       way->how == TIMED ? pthread_mutex_timedlock(mutex, &end) :
-				   pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end);
+	return way->how == PLAIN ? pthread_mutex_lock(mutex)
+	       : way->how == TIMED
+		       ? pthread_mutex_timedlock(mutex, &end)
+		       : pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end);
 }
 
 int way_lock(const struct way *way, union lock_room *room)

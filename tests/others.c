@@ -29,8 +29,8 @@ static pthread_barrier_t barrier, shared_barrier;
 static sem_t sem, shared_sem, inner;
 static FILE *file;
 static pthread_once_t *onces;
-static _Atomic uint32_t turn;      /* how many rounds were let go */
-static _Atomic uint32_t raw[32];   /* a word, and what happens to lie around it */
+static _Atomic uint32_t turn;    /* how many rounds were let go */
+static _Atomic uint32_t raw[32]; /* a word, and what happens to lie around it */
 static _Atomic uint32_t waiter, helper;
 static _Atomic bool over;
 
@@ -208,9 +208,8 @@ static void raw_first(uint32_t round)
 	unsigned i;
 
 	for (i = 0; i < 32; i++)
-		atomic_store(&raw[i], (round & 1) ?
-					      likely[chance_below(&chance, 8)] :
-					      (uint32_t)chance_next(&chance));
+		atomic_store(&raw[i], (round & 1) ? likely[chance_below(&chance, 8)]
+						  : (uint32_t)chance_next(&chance));
 	/* Poison and padding are there; and one whole mutex in a thousand would be one. */
 	atomic_store(&raw[17], 7);
 	atomic_store(&raw[16], 2);
@@ -414,7 +413,8 @@ bool others_run(uint32_t waits, uint64_t seed)
 	pthread_barrier_init(&shared_barrier, &shared, 2);
 	pthread_rwlock_init(&rwlock, NULL);
 	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlockattr_setkind_np(&attr,
+				      PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&nonrecursive, &attr);
 	printf("as process %d:\n", getpid());
 	for (i = 0; i < sizeof(others) / sizeof(*others); i++)

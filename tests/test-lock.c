@@ -39,10 +39,9 @@ static void setup(void)
 /* Return: the owner that is read from it. */
 static uint32_t owner(uint32_t op, uint32_t val, bool private, const void *word)
 {
-	struct vt_futex_call futex = { .address = (uintptr_t)word,
-				       .op = op,
-				       .val = val,
-				       .private = private };
+	struct vt_futex_call futex = {
+		.address = (uintptr_t)word, .op = op, .val = val, .private = private
+	};
 
 	ck_assert_int_eq(vt_lock_read(&proc, &futex, &wait_), 0);
 	ck_assert(wait_.holder_tid || wait_.kind != VITALS_LOCK_MUTEX);
@@ -203,9 +202,9 @@ START_TEST(knows_no_owner_of_what_looks_alike)
 	const uint32_t alike[][10] = {
 		{ 2, 1, me, 0x7f12, 0, 0, 0, 0, 0, 0 }, /* stdio, its owner a pointer */
 		{ 2, 1, me, 1, 0, 0, 0, 0, 0, 0 },
-		{ 2, 0, me, 0, 0, 0, 0, 0, 0, 0 },     /* an arena, with a fast bin */
-		{ 2, 2, me, 0, 0, 0, 0, 0, 0, 0 },     /* another arena */
-		{ 2, 2, me, 1, 1, 1, 0, 0, 0, 0 },     /* a condition, a mutex behind it */
+		{ 2, 0, me, 0, 0, 0, 0, 0, 0, 0 }, /* an arena, with a fast bin */
+		{ 2, 2, me, 0, 0, 0, 0, 0, 0, 0 }, /* another arena */
+		{ 2, 2, me, 1, 1, 1, 0, 0, 0, 0 }, /* a condition, a mutex behind it */
 		{ 2, 1, 1, me, 1, 1, 0, 0, 0, 0 },
 		{ 2, 0, me, 1, 0x100, 0, 0, 0, 0, 0 }, /* elided */
 		{ 2, 0, me, 1, me | 4, 0, 0, 0, 0, 0 },
@@ -372,7 +371,8 @@ START_TEST(survives_memory_that_is_not_there)
 	munmap(pages + page, page);
 	errno = 77;
 	for (i = 1; i < 64; i++)
-		ck_assert_int_eq(vt_memory_read(0, (uintptr_t)pages + page - i, buffer, 64),
+		ck_assert_int_eq(vt_memory_read(0, (uintptr_t)pages + page - i, buffer,
+						64),
 				 -EFAULT);
 	ck_assert_int_eq(vt_memory_read(0, (uintptr_t)pages + page - 64, buffer, 64), 0);
 	ck_assert_int_eq(vt_memory_read(0, 0, buffer, 1), -EFAULT);
