@@ -106,11 +106,14 @@ static void look(struct vt_proc *proc, uint32_t tid, uint64_t window_ns, unsigne
 	vt_evidence_take(proc, NULL, tid, clock_now(), &window, evidence, NULL);
 }
 
-/* Had it to wait for a processor, for a tenth of the window, and so is one that runs? */
+/*
+ * Was a spinner not let run, by whatever else there is on the machine? What it waits for still is in
+ * no run delay yet; its clock says so.
+ */
 static bool machine_busy(enum fault_kind kind, const struct vitals_evidence *evidence)
 {
 	return kind == FAULT_SPIN && evidence->thread_class == VITALS_RUNNING &&
-	       evidence->run_delay_ns > evidence->window_ns / 10;
+	       evidence->cpu_ns < evidence->window_ns / 5 * 4;
 }
 
 static void count(enum fault_kind kind, const struct vitals_evidence *evidence)
@@ -155,7 +158,8 @@ static double took_us(uint32_t thousandth)
 /* Return: whether it is good enough. */
 static bool report(enum condition condition, const char *fault)
 {
-	bool good = tally.right * 100u >= tally.runs * 99u && !tally.unjust;
+	bool good = tally.runs && tally.runs >= n_runs / 4 &&
+		    tally.right * 100u >= tally.runs * 99u && !tally.unjust;
 
 	qsort(tally.took, tally.n_took, sizeof(tally.took[0]), compare);
 	printf("%-15s %-8s %6u %6u %6u %6u %6u %7.0f %7.0f %7.0f  %s\n",
