@@ -52,7 +52,9 @@ static const struct call calls[] = {
 	IO(sendto, DESCRIPTOR, "sends to"),
 	IO(sendmsg, DESCRIPTOR, "sends to"),
 	IO(sendmmsg, DESCRIPTOR, "sends to"),
+#ifdef SYS_accept
 	IO(accept, DESCRIPTOR, "waits for a connection on"),
+#endif
 	IO(accept4, DESCRIPTOR, "waits for a connection on"),
 	IO(connect, DESCRIPTOR, "connects"),
 	IO(epoll_pwait, DESCRIPTOR, "waits for events of"),
@@ -101,7 +103,7 @@ static const struct call calls[] = {
 #ifdef SYS_openat2
 	IO(openat2, PLAIN, "opens a file"),
 #endif
-#ifdef SYS_stat
+#ifdef SYS_access
 	IO(stat, PLAIN, "looks at a file"),
 	IO(lstat, PLAIN, "looks at a file"),
 	IO(access, PLAIN, "looks at a file"),
@@ -147,8 +149,10 @@ static const struct call calls[] = {
 	WAITS(rt_sigtimedwait, VITALS_BLOCKED, "waits for a signal"),
 	WAITS(msgrcv, VITALS_BLOCKED, "waits for a message"),
 	WAITS(msgsnd, VITALS_BLOCKED, "waits for room for a message"),
+#ifdef SYS_semop
 	WAITS(semop, VITALS_BLOCKED, "waits for a System V semaphore"),
 	WAITS(semtimedop, VITALS_BLOCKED, "waits for a System V semaphore"),
+#endif
 	WAITS(getrandom, VITALS_BLOCKED, "waits for random numbers"),
 	WAITS(membarrier, VITALS_BLOCKED, "waits for the other processors"),
 	WAITS(mmap, VITALS_BLOCKED, "maps memory"),
@@ -156,6 +160,18 @@ static const struct call calls[] = {
 	WAITS(mprotect, VITALS_BLOCKED, "protects memory"),
 	WAITS(madvise, VITALS_BLOCKED, "gives memory back"),
 	WAITS(brk, VITALS_BLOCKED, "asks for memory"),
+/* Where long has 32 bits, those with a time_t of 64 are others. */
+#ifdef SYS_clock_nanosleep_time64
+	IO(recvmmsg_time64, DESCRIPTOR, "receives from"),
+	IO(ppoll_time64, POLLED, "polls"),
+	IO(pselect6_time64, SELECTED, "selects from"),
+	IO(fcntl64, LOCKED, "waits for a lock on a part of"),
+	IO(mq_timedreceive_time64, DESCRIPTOR, "receives from"),
+	IO(mq_timedsend_time64, DESCRIPTOR, "sends to"),
+	WAITS(clock_nanosleep_time64, VITALS_SLEEPING, "sleeps"),
+	WAITS(rt_sigtimedwait_time64, VITALS_BLOCKED, "waits for a signal"),
+	WAITS(semtimedop_time64, VITALS_BLOCKED, "waits for a System V semaphore"),
+#endif
 	WAITS(exit, VITALS_BLOCKED, "ends"),
 	WAITS(exit_group, VITALS_BLOCKED, "ends the process"),
 };
@@ -195,7 +211,12 @@ bool vt_call_futex(const struct vt_sample *sample, struct vt_futex_call *futex)
 {
 	memset(futex, 0, sizeof(*futex));
 	switch (sample->call) {
+#ifdef SYS_futex
 	case SYS_futex:
+#endif
+#ifdef SYS_futex_time64
+	case SYS_futex_time64:
+#endif
 		return futex_old(sample, futex);
 #ifdef SYS_futex_wait
 	case SYS_futex_wait:

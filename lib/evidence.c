@@ -17,6 +17,11 @@ struct finding {
 	enum vitals_reason reason;
 };
 
+static uint64_t rise(uint64_t before, uint64_t after)
+{
+	return after > before ? after - before : 0;
+}
+
 /* Nobody reads the rest. */
 static void add_ms(struct vt_text *text, uint64_t ns)
 {
@@ -62,8 +67,12 @@ static void add_wait(const struct finding *finding, struct vt_text *text)
 		vt_chain_describe(finding->proc, finding->namer, finding->chain, text);
 	if (!text->length)
 		vt_call_describe(finding->proc, &finding->window->last, text);
-	if (finding->window->moved)
-		vt_text_add(text, ", again and again");
+	/* One switch may be that of a debugger, or of a setuid. */
+	if (rise(finding->window->first.voluntary, finding->window->last.voluntary) > 1 &&
+	    finding->window->first.has & finding->window->last.has & VT_SAMPLE_SWITCHES)
+		vt_text_add(text, finding->chain && finding->chain->n > 1
+					  ? "; again and again"
+					  : ", again and again");
 }
 
 static void add_class(const struct finding *finding, struct vt_text *text)
@@ -149,11 +158,6 @@ static enum vitals_class class_of(const struct finding *finding)
 	default:
 		return class_waiting(finding);
 	}
-}
-
-static uint64_t rise(uint64_t before, uint64_t after)
-{
-	return after > before ? after - before : 0;
 }
 
 /* What counts from the first look on. */

@@ -42,6 +42,7 @@ void vt_proc_keep(struct vt_proc *proc)
 	struct stat status;
 	int saved = errno, fd, high;
 
+	proc->keeps = true;
 	if (spare_ours(proc))
 		goto done;
 	proc->spare = 0;
@@ -80,6 +81,7 @@ void vt_proc_end(struct vt_proc *proc)
 	int saved = errno;
 
 	(void)spare_give(proc);
+	proc->keeps = false;
 	errno = saved;
 }
 
@@ -132,7 +134,7 @@ ssize_t vt_proc_read_path(struct vt_proc *proc, const char *path, char *buffer,
 			  size_t size)
 {
 	int saved = errno, fd = file_open(proc, path);
-	bool gave = fd >= 0 && !proc->spare;
+	bool gave = fd >= 0 && proc->keeps && !proc->spare;
 	ssize_t n = fd;
 
 	if (fd >= 0) {

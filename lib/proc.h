@@ -28,6 +28,7 @@ struct vt_pressure {
  */
 struct vt_proc {
 	uint32_t pid; /* 0: this process */
+	bool keeps;   /* one is wanted */
 	int spare;    /* 0: none yet, or lost; kept + 1 */
 	uint64_t
 		spare_device; /* what it was when it was kept: a host's closefrom may take it */

@@ -16,6 +16,10 @@
  */
 #define TICK_NS 10000000u
 
+/* How far two clocks may be apart, which takes a third of a microsecond; and how often that is tried. */
+#define CLOCK_GAP_NS 100000u
+#define CLOCK_TRIES 4
+
 /* Digits of @base, up to where there are none. Return: whether there were any. */
 static bool take_number(const char **at, unsigned base, uint64_t *ret)
 {
@@ -237,6 +241,23 @@ static void failed(const struct vt_proc *proc, int error, struct vt_sample *samp
 		sample->reason = (uint32_t)reason;
 }
 
+/* Both at one moment: where a turn of somebody else came between, again. */
+static void clocks_read(const struct vt_proc *proc, struct vt_sample *sample)
+{
+	int tries;
+
+	for (tries = 0; tries < CLOCK_TRIES; tries++) {
+		uint64_t before_ns = vt_clock_now(), took_ns;
+
+		if (!proc->pid)
+			sample->clock_ns = vt_task_clock_ns(sample->tid);
+		took_ns = vt_clock_now() - before_ns;
+		sample->clock_at_ns = before_ns + took_ns / 2;
+		if (took_ns <= CLOCK_GAP_NS)
+			break;
+	}
+}
+
 /* Between the two files it may have gone to sleep, or woken: what was read last counts. */
 static void settle(struct vt_sample *sample)
 {
@@ -262,9 +283,7 @@ void vt_sample_take(struct vt_proc *proc, uint32_t tid, unsigned what, uint64_t 
 	sample->call = VT_CALL_UNKNOWN;
 	if (what & VT_SAMPLE_COMM)
 		what |= VT_SAMPLE_STATE;
-	sample->clock_at_ns = vt_clock_now();
-	if (!proc->pid)
-		sample->clock_ns = vt_task_clock_ns(tid);
+	clocks_read(proc, sample);
 	for (i = 0; i < sizeof(parts) / sizeof(parts[0]) && !sample->gone; i++) {
 		ssize_t n;
 

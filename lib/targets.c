@@ -76,7 +76,7 @@ void vt_target_add_polled(struct vt_proc *proc, uint64_t address, uint32_t n,
 	uint32_t shown = n < POLLED_SHOWN ? n : POLLED_SHOWN;
 	uint32_t i;
 
-	if (!vt_memory_read(proc->pid, address, entries, shown * sizeof(entries[0])))
+	if (vt_memory_read(proc->pid, address, entries, shown * sizeof(entries[0])) != 0)
 		shown = 0;
 	if (n != 1 || !shown) {
 		vt_text_add_u64(text, n);
@@ -105,11 +105,13 @@ void vt_target_add_selected(struct vt_proc *proc, const uint64_t sets[3], uint32
 
 	for (set = 0; n_words && n_words <= 16 && set < 3; set++) {
 		if (!sets[set] ||
-		    !vt_memory_read(proc->pid, sets[set], words, n_words * 8))
+		    vt_memory_read(proc->pid, sets[set], words, n_words * 8) != 0)
 			continue;
 		for (i = 0; i < n_words; i++)
 			bits[i] |= words[i];
 	}
+	if (below % 64 && n_words && n_words <= 16)
+		bits[n_words - 1] &= ((uint64_t)1 << below % 64) - 1;
 	for (i = 0; i < 16; i++) {
 		if (bits[i] && fd < 0)
 			fd = (int32_t)(i * 64 + (uint32_t)__builtin_ctzll(bits[i]));

@@ -68,6 +68,7 @@ static void run_add(struct vt_streak *run, const struct vt_sample *sample)
 		uint32_t share = share_of(sample->clock_ns - run->part_clock_ns, ns);
 
 		run->poorest = share < run->poorest ? share : run->poorest;
+		run->latest = share;
 		run->parts++;
 		run->part_ns = sample->clock_at_ns;
 		run->part_clock_ns = sample->clock_ns;
@@ -128,17 +129,23 @@ uint32_t vt_window_share(const struct vt_window *window)
 			run->last_ns - run->since_ns);
 }
 
-/* Has it run all the time, whatever its group may do to it in a moment? */
+/*
+ * Has it run all the time? In each part of a window that is short; over a second, in which no quota
+ * makes a spinner of one that is starved, a poor part before the last is forgiven.
+ */
 static bool spins(const struct vt_window *window, const struct vt_throttle *throttle)
 {
 	const struct vt_streak *run = &window->run;
 	uint64_t span_ns = run->last_ns - run->since_ns;
 	bool held = window->has_throttle && throttle->throttled_ns > window->throttled_ns;
 	bool limited = throttle->limited || !throttle->known;
+	uint32_t share = held ? HELD_SHARE : SPINS_SHARE;
 
-	return run->parts >= PARTS_MIN &&
-	       run->poorest >= (held ? HELD_SHARE : SPINS_SHARE) &&
-	       span_ns >= (limited ? SPAN_LIMITED_NS : SPAN_MIN_NS);
+	if (run->parts < PARTS_MIN)
+		return false;
+	if (span_ns >= SPAN_LIMITED_NS)
+		return run->latest >= share && vt_window_share(window) >= share;
+	return !limited && span_ns >= SPAN_MIN_NS && run->poorest >= share;
 }
 
 enum vitals_class vt_window_class(const struct vt_window *window,

@@ -19,6 +19,7 @@ struct vt_streak {
 	uint32_t looks;   /* 0: the last did not */
 	uint32_t parts;   /* between two looks far enough apart */
 	uint32_t poorest; /* of them, thousandths of a processor */
+	uint32_t latest;  /* the same, of the last */
 	bool asked;       /* it asked to sleep meanwhile, or that is not known */
 	uint64_t voluntary;
 	uint64_t since_ns;

@@ -244,6 +244,7 @@ static void *fault_run(void *arg)
 	struct fault *fault = arg;
 	char byte;
 
+	(void)prctl(PR_SET_NAME, "culprit");
 	if (fault->kind != FAULT_STARVED)
 		atomic_store(&fault->tid, own_tid());
 	switch (fault->kind) {

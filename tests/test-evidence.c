@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -118,6 +119,26 @@ static const struct {
 	  VITALS_SPINNING,
 	  3,
 	  { { 0, 0, 0, 'R' }, { 600, 550, 0, 'R' }, { 1200, 1100, 0, 'R' } } },
+	/* A poor part among many, and in a short window. */
+	{ &limited,
+	  VITALS_SPINNING,
+	  4,
+	  { { 0, 0, 0, 'R' },
+	    { 600, 600, 0, 'R' },
+	    { 610, 600, 0, 'R' },
+	    { 1200, 1190, 0, 'R' } } },
+	{ &unlimited,
+	  VITALS_RUNNING,
+	  4,
+	  { { 0, 0, 0, 'R' },
+	    { 300, 300, 0, 'R' },
+	    { 310, 300, 0, 'R' },
+	    { 900, 890, 0, 'R' } } },
+	/* It did, and is held back now. */
+	{ &limited,
+	  VITALS_RUNNING,
+	  3,
+	  { { 0, 0, 0, 'R' }, { 2000, 2000, 0, 'R' }, { 2500, 2010, 0, 'R' } } },
 	/* Half of a processor because of the quota. */
 	{ &held,
 	  VITALS_RUNNING,
@@ -398,6 +419,38 @@ START_TEST(says_what_a_descriptor_is)
 }
 END_TEST
 
+/* What the call points to is read, and not more than is meant. */
+START_TEST(names_what_is_polled)
+{
+	struct pollfd entries[3] = { { .fd = 901 }, { .fd = -1 }, { .fd = 902 } };
+	uint64_t set[2] = { (uint64_t)1 << 9 | (uint64_t)1 << 40, UINT64_MAX };
+	struct vt_sample sample = { .call = SYS_ppoll, .state = 'S' };
+	struct vt_proc proc;
+	struct vt_text text;
+	char line[256];
+
+	vt_proc_begin(&proc, 0);
+	sample.args[0] = (uint64_t)(uintptr_t)entries;
+	sample.args[1] = 3;
+	vt_text_init(&text, line, sizeof(line));
+	vt_call_describe(&proc, &sample, &text);
+	ck_assert_str_eq(line, "polls 3 descriptors: descriptor 901; no descriptor; …");
+	sample.args[1] = 1;
+	vt_text_init(&text, line, sizeof(line));
+	vt_call_describe(&proc, &sample, &text);
+	ck_assert_str_eq(line, "polls descriptor 901");
+
+	sample.call = SYS_pselect6;
+	sample.args[0] = 40;
+	sample.args[1] = (uint64_t)(uintptr_t)set;
+	(void)close(9);
+	vt_text_init(&text, line, sizeof(line));
+	vt_call_describe(&proc, &sample, &text);
+	/* The 40th is not below it. */
+	ck_assert_str_eq(line, "selects from descriptor 9");
+}
+END_TEST
+
 /* The whole, of real threads: tests/faults.c does it over and over. */
 
 static const struct {
@@ -408,10 +461,8 @@ static const struct {
 	const char *begins;
 } found[FAULTS] = {
 	[FAULT_SPIN] = { VITALS_SPINNING, VITALS_RUNNING, VITALS_MS(60), "" },
-	/* Until locks are told from other futexes, that it is blocked is all there is to say. */
-	[FAULT_MUTEX] = { VITALS_ON_LOCK, VITALS_BLOCKED, 0, "waits for " },
-	[FAULT_CONDVAR] = { VITALS_BLOCKED, VITALS_BLOCKED, 0,
-			    "waits for a condition, a semaphore or the like at 0x" },
+	[FAULT_MUTEX] = { VITALS_ON_LOCK, VITALS_ON_LOCK, 0, "waits for mutex 0x" },
+	[FAULT_CONDVAR] = { VITALS_BLOCKED, VITALS_BLOCKED, 0, "waits on futex 0x" },
 	[FAULT_READ] = { VITALS_ON_IO, VITALS_ON_IO, 0, "reads from descriptor " },
 	[FAULT_SLEEP] = { VITALS_SLEEPING, VITALS_SLEEPING, 0, "sleeps" },
 	[FAULT_STARVED] = { VITALS_STARVED, VITALS_RUNNING, VITALS_MS(100), "" },
@@ -455,7 +506,7 @@ static void check_found(enum fault_kind kind, const struct vitals_evidence *evid
 	child_check(evidence->size == sizeof(*evidence));
 	child_check(evidence->reason == VITALS_REASON_NONE);
 	child_check(evidence->looks == 5 && evidence->took_ns != 0);
-	child_check(kind == FAULT_GONE || strcmp(evidence->comm, "test-evidence") == 0);
+	child_check(kind == FAULT_GONE || strcmp(evidence->comm, "culprit") == 0);
 }
 
 static void seed_fault(void *arg)
@@ -518,6 +569,7 @@ int main(void)
 	tcase_add_loop_test(tc, finds_the_group_that_limits, 0, COUNT(groups));
 	tcase_add_loop_test(tc, puts_calls_into_words, 0, COUNT(waits));
 	tcase_add_test(tc, says_what_a_descriptor_is);
+	tcase_add_test(tc, names_what_is_polled);
 	tcase_add_loop_test(tc, says_what_is_wrong, 0, FAULTS);
 	tcase_add_test(tc, a_record_without_a_look_says_why);
 	suite_add_tcase(suite, tc);

@@ -198,9 +198,10 @@ static void sees_a_waiter(void *arg)
 
 START_TEST(sees_a_thread_and_that_it_is_gone)
 {
+	bool as_another = true;
+
 	child_run(sees_a_waiter, NULL);
-	/* As if of another process. */
-	child_run(sees_a_waiter, "");
+	child_run(sees_a_waiter, &as_another);
 }
 END_TEST
 
@@ -300,6 +301,7 @@ START_TEST(a_file_that_does_not_fit_is_cut)
 {
 	struct vt_proc proc;
 	char text[8];
+	int open_before = fd_count();
 
 	vt_proc_begin(&proc, 0);
 	ck_assert_int_eq(vt_proc_read(&proc, vt_task_self(), "status", text, 8), 7);
@@ -309,7 +311,12 @@ START_TEST(a_file_that_does_not_fit_is_cut)
 	ck_assert_int_gt(vt_proc_link(&proc, "exe", text, 8), 0);
 	ck_assert_int_eq(vt_proc_link(&proc, "fd/4711", text, 8), -ENOENT);
 	ck_assert_str_eq(text, "");
+	/* Who keeps no spare has nothing to end. */
+	ck_assert_int_eq(fd_count(), open_before);
+	vt_proc_keep(&proc);
+	ck_assert_int_eq(fd_count(), open_before + 1);
 	vt_proc_end(&proc);
+	ck_assert_int_eq(fd_count(), open_before);
 }
 END_TEST
 
