@@ -12,12 +12,12 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram proc memory
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames
+0 layout clock futex wakefd histogram region task key helper text options datagram proc memory backstop traced outlet
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames child command stuck stuck-evidence
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
 3 thread self over reap gone heir wait chain evidence
 4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
+5 abort capture changes events look sums sweep monitor watch notifier signals ladder status systemd asked
 6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
@@ -36,6 +36,16 @@ exporter_levels='
 
 # The only arrows within a level: who, whom.
 drawn='
+abort capture
+capture changes
+capture events
+capture monitor
+capture notifier
+monitor abort
+stuck registry
+stuck verdict
+stuck-evidence stuck
+traced text
 asked systemd
 lock calls
 evidence chain

@@ -1,0 +1,2 @@
+#include "vitals.h"
+int main(void){return 0;}
