@@ -198,8 +198,7 @@ static uint64_t look(vitals_registry *registry, struct vt_abort *abort,
 		return abort->find_ns;
 	vt_stuck_find(registry, now_ns, terms->flags & VITALS_ABORT_EVEN_IF_STARVED,
 		      &stuck);
-	abort->find_ns =
-		now_ns + WALK_NS * vt_view_used(&registry->view, VT_KIND_HOT);
+	abort->find_ns = now_ns + WALK_NS * vt_view_used(&registry->view, VT_KIND_HOT);
 	if (stuck.counted < quorum_of(terms, stuck.critical)) {
 		over(abort);
 		return UINT64_MAX;

@@ -7,8 +7,8 @@
 #include "clock.h"
 #include "command.h"
 #include "events.h"
-#include "monitor.h"
 #include "helper.h"
+#include "monitor.h"
 #include "notifier.h"
 #include "options.h"
 #include "outlet.h"
@@ -39,20 +39,21 @@ struct terms {
 };
 
 struct vt_capture {
-	pthread_t thread;     /* guarded by notifier_control */
-	bool joinable;        /* the same */
-	uint32_t forks;       /* the same; see notifier.c */
+	pthread_t thread;      /* guarded by notifier_control */
+	bool joinable;         /* the same */
+	uint32_t forks;        /* the same; see notifier.c */
 	vitals_events *reader; /* the thread's, while there is one */
 	_Atomic uint32_t wanted;
 	_Atomic uint32_t running;
 	_Atomic uint32_t ready; /* 0: not known yet; 1; 1 + errno: it cannot work */
-	struct terms terms;    /* guarded by notifier_lock */
+	struct terms terms;     /* guarded by notifier_lock */
 
 	/* the thread's own */
 	struct terms now; /* that it works by: too large for its stack */
 	uint64_t begun_ns[PER_HOUR_MAX];
 
-	_Atomic int32_t pid; /* of the command under way, and its process group; 0: none */
+	_Atomic int32_t
+		pid; /* of the command under way, and its process group; 0: none */
 	/* Relaxed, all: facts of their own. */
 	_Atomic uint32_t begun;
 	_Atomic uint32_t failed;
@@ -203,9 +204,9 @@ static void capture_run(struct vt_capture *capture, const struct vitals_event *e
 		count(&capture->failed);
 		return;
 	}
-	vt_command_arguments(
-		&capture->now.command,
-		variable(pid, sizeof(pid), "", NULL, (uint64_t)getpid()), argv);
+	vt_command_arguments(&capture->now.command,
+			     variable(pid, sizeof(pid), "", NULL, (uint64_t)getpid()),
+			     argv);
 	head_write(fd, event, argv);
 	vt_outlet_block(fd);
 	if (child_make(capture, event, argv, fd, &child) < 0)

@@ -109,7 +109,7 @@ static int spawn_shell(const char *const *argv, const char *const *environment,
 }
 
 int vt_child_spawn(const char *const *argv, const char *const *environment, int fd,
-	     struct vt_child *ret)
+		   struct vt_child *ret)
 {
 	int gate[2], null, r;
 	pid_t pid = 0;
@@ -152,8 +152,8 @@ static bool runs(const struct vt_child *child, bool *ret_known)
 
 	memset(&info, 0, sizeof(info));
 	/* Not taken yet, so that its number stays its own. */
-	*ret_known = waitid(P_PID, (id_t)child->pid, &info,
-			    WEXITED | WNOHANG | WNOWAIT) == 0;
+	*ret_known =
+		waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 	return *ret_known && !info.si_pid;
 }
 

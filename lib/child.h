@@ -42,7 +42,7 @@ struct vt_child {
  * 0; a negative errno.
  */
 int vt_child_spawn(const char *const *argv, const char *const *environment, int fd,
-	     struct vt_child *ret);
+		   struct vt_child *ret);
 
 /* It may. */
 void vt_child_go(struct vt_child *child);

@@ -16,7 +16,7 @@
 VITALS_BEGIN_DECLS
 
 /* vitals_abort_options.flags */
-#define VITALS_ABORT_EVEN_IF_STARVED 1u    /* the machine's fault counts, too */
+#define VITALS_ABORT_EVEN_IF_STARVED 1u /* the machine's fault counts, too */
 #define VITALS_ABORT_EVEN_UNDER_DEBUGGER 2u
 #define VITALS_ABORT_DRY_RUN 4u /* says so, and goes on */
 #define VITALS_ABORT_OFF 8u     /* no longer */

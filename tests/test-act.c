@@ -191,8 +191,9 @@ START_TEST(it_waits_for_its_grace_and_no_longer)
 	decided = passes(STUCK + VITALS_S(4), 0);
 	ck_assert_uint_ge(decided, begun + 4 * T + VITALS_S(3));
 	ck_assert_uint_le(decided, begun + STUCK + VITALS_S(3) + TICK);
-	ck_assert_ptr_nonnull(strstr(words, "vitals: would abort: heartbeat beat has been "
-					    "silent for 4."));
+	ck_assert_ptr_nonnull(strstr(words,
+				     "vitals: would abort: heartbeat beat has been "
+				     "silent for 4."));
 	ck_assert_ptr_nonnull(strstr(words, "; 1 of 1 critical"));
 	unmade(1);
 }
@@ -483,8 +484,8 @@ START_TEST(it_ends_the_process_whatever_that_does)
 	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %x",
 		      (unsigned)status);
 	/* 80 ms to be stuck, 50 of grace; a handler has a second. */
-	ck_assert_uint_lt(took, how == RETURNS || how == HANGS ? VITALS_S(12)
-							       : VITALS_S(3));
+	ck_assert_uint_lt(took,
+			  how == RETURNS || how == HANGS ? VITALS_S(12) : VITALS_S(3));
 	ck_assert_int_eq(read(told[0], &tid, sizeof(tid)), sizeof(tid));
 	if (how == RETURNS || how == HANGS) {
 		ck_assert_int_eq(read(told[0], &handler_tid, sizeof(handler_tid)),
