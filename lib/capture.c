@@ -12,6 +12,7 @@
 #include "notifier.h"
 #include "options.h"
 #include "outlet.h"
+#include "rawfd.h"
 #include "text.h"
 
 #include <errno.h>
@@ -95,13 +96,11 @@ static bool admit_at(struct vt_capture *capture, uint64_t now_ns)
 static void line_write(int fd, struct vt_text *text)
 {
 	size_t length = text->length;
-	ssize_t n;
 
 	if (length > text->size - 2)
 		length = text->size - 2;
 	text->at[length] = '\n';
-	n = write(fd, text->at, length + 1);
-	(void)n;
+	vt_raw_write(fd, text->at, length + 1);
 }
 
 /* "vitals: capture: heartbeat worker is stuck for 4.00s, tid 71; process 70: /usr/bin/vitals why …" */
@@ -213,7 +212,7 @@ static void capture_run(struct vt_capture *capture, const struct vitals_event *e
 		count(&capture->failed);
 	else
 		child_run(capture, &child, fd);
-	(void)close(fd);
+	vt_raw_close(fd);
 }
 
 /* What turned stuck meanwhile has most likely the same cause. */

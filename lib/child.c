@@ -3,19 +3,17 @@
 #include "child.h"
 
 #include "clock.h"
+#include "rawfd.h"
 #include "vitals-process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #define GATE "cd / && read -r go && exec \"$@\" </dev/null"
 #define ARGUMENTS_MAX 40
@@ -41,11 +39,11 @@ int vt_child_alone(void)
 		if (unshare(CLONE_FILES) < 0)
 			return -errno;
 		for (i = 0; i < (int)sysconf(_SC_OPEN_MAX); i++)
-			(void)close(i);
+			vt_raw_close(i);
 	}
 	/* The lowest is taken each time. */
 	for (i = 0; i < 3; i++)
-		if (open("/dev/null", O_RDWR) < 0)
+		if (vt_raw_open("/dev/null", O_RDWR, 0) < 0)
 			return -errno;
 	return 0;
 }
@@ -53,9 +51,9 @@ int vt_child_alone(void)
 /* As the child is to find them, or as they are otherwise. */
 static void stdio_set(int in, int out)
 {
-	(void)dup2(in, 0);
-	(void)dup2(out, 1);
-	(void)dup2(out, 2);
+	vt_raw_dup(in, 0);
+	vt_raw_dup(out, 1);
+	vt_raw_dup(out, 2);
 }
 
 static int attributes_make(posix_spawnattr_t *attributes)
@@ -114,22 +112,22 @@ int vt_child_spawn(const char *const *argv, const char *const *environment, int 
 	int gate[2], null, r;
 	pid_t pid = 0;
 
-	if (pipe2(gate, O_CLOEXEC) < 0)
+	if (vt_raw_pipe(gate) < 0)
 		return -errno;
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	null = vt_raw_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
 	if (null < 0) {
 		r = -errno;
-		(void)close(gate[0]);
-		(void)close(gate[1]);
+		vt_raw_close(gate[0]);
+		vt_raw_close(gate[1]);
 		return r;
 	}
 	stdio_set(gate[0], fd);
 	r = spawn_shell(argv, environment, &pid);
 	stdio_set(null, null);
-	(void)close(null);
-	(void)close(gate[0]);
+	vt_raw_close(null);
+	vt_raw_close(gate[0]);
 	if (r < 0)
-		(void)close(gate[1]);
+		vt_raw_close(gate[1]);
 	else
 		*ret = (struct vt_child){ .pid = pid, .gate = gate[1] };
 	return r;
@@ -138,10 +136,8 @@ int vt_child_spawn(const char *const *argv, const char *const *environment, int 
 void vt_child_go(struct vt_child *child)
 {
 	/* The signal for it that nobody reads is blocked. */
-	ssize_t n = write(child->gate, "\n", 1);
-
-	(void)n;
-	(void)close(child->gate);
+	vt_raw_write(child->gate, "\n", 1);
+	vt_raw_close(child->gate);
 	child->gate = -1;
 }
 

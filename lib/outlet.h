@@ -3,7 +3,8 @@
 /*
  * Outlet
  *
- * Where the output of a command goes: a file, or a socket that takes a stream as journald's does.
+ * Where the output of a command goes: a file, or a socket that takes a stream as journald's does. For
+ * a thread of ours with a descriptor table to itself and all signals blocked.
  */
 
 #ifndef VT_OUTLET_H

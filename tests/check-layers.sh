@@ -12,7 +12,7 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram proc memory backstop traced outlet
+0 layout clock futex wakefd histogram region task key helper text options datagram proc memory backstop traced rawfd outlet
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames child command stuck stuck-evidence
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
 3 thread self over reap gone heir wait chain evidence
@@ -36,6 +36,7 @@ exporter_levels='
 
 # The only arrows within a level: who, whom.
 drawn='
+outlet rawfd
 abort capture
 capture changes
 capture events

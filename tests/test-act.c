@@ -548,7 +548,9 @@ START_TEST(a_forked_child_does_not_inherit_it)
 	ck_assert_int_eq(vitals_start(NULL), 0);
 	VITALS_INIT(&options);
 	ck_assert_int_eq(vitals_abort_when_stuck(NULL, &options), 0);
-	child_run(forked_child, NULL);
+	/* ThreadSanitizer starts no thread in a child of many. */
+	if (!SANITIZED)
+		child_run(forked_child, NULL);
 	ck_assert_int_eq(vitals_stop(NULL), 0);
 }
 END_TEST
