@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,35 @@
 #define TICK VITALS_MS(50)
 #define STUCK (4 * T + 3 * TICK)
 #define PATIENCE_S 20
+
+int __real_prctl(int option, ...);
+int __wrap_prctl(int option, ...);
+
+/* Whom the process has allowed to trace it, in order, and what that one ran then. */
+static _Atomic uint32_t n_tracers;
+static unsigned long tracers[8];
+static char tracer_exe[256];
+
+int __wrap_prctl(int option, ...)
+{
+	unsigned long what;
+	char path[64];
+	va_list list;
+
+	va_start(list, option);
+	what = va_arg(list, unsigned long);
+	va_end(list);
+	if (option == PR_SET_PTRACER && n_tracers < 8) {
+		/* Time for one that does not wait. */
+		(void)usleep(50000);
+		(void)snprintf(path, sizeof(path), "/proc/%lu/exe", what);
+		if (what && readlink(path, tracer_exe, sizeof(tracer_exe) - 1) < 0)
+			tracer_exe[0] = 0;
+		tracers[n_tracers] = what;
+		atomic_fetch_add(&n_tracers, 1);
+	}
+	return __real_prctl(option, what, 0ul, 0ul, 0ul);
+}
 
 static char directory[TEMP_PATH_MAX];
 static char output[TEMP_PATH_MAX + 16];
@@ -427,6 +457,23 @@ START_TEST(it_can_be_turned_off_and_on_again)
 }
 END_TEST
 
+START_TEST(it_alone_may_trace_and_does_not_run_before_it_may)
+{
+	const char *const command[] = { "sleep", "0.2", NULL };
+	char shell[256] = "";
+
+	ck_assert_int_gt((int)readlink("/bin/sh", shell, sizeof(shell) - 1), 0);
+	ck_assert_int_eq(ask(command, 0, 0), 0);
+	stalls();
+	output_has("ended with status 0");
+	ck_assert_uint_eq(n_tracers, 2);
+	ck_assert_uint_ne(tracers[0], 0);
+	ck_assert_int_ne(tracers[0], getpid());
+	ck_assert_ptr_nonnull(strstr(tracer_exe, shell));
+	ck_assert_uint_eq(tracers[1], 0);
+}
+END_TEST
+
 static void *asks_nothing(void *arg)
 {
 	(void)arg;
@@ -536,6 +583,7 @@ int main(void)
 	tcase_add_test(tc, a_callback_that_hangs_does_not_keep_it);
 	tcase_add_test(tc, a_host_that_waits_for_any_child_keeps_nobody);
 	tcase_add_test(tc, it_can_be_turned_off_and_on_again);
+	tcase_add_test(tc, it_alone_may_trace_and_does_not_run_before_it_may);
 	tcase_add_test(tc, a_debugger_run_by_it_may_trace_the_process);
 	tcase_add_test(tc, its_own_debugger_is_none);
 	tcase_add_test(tc, a_forked_child_does_not_inherit_it);
