@@ -121,13 +121,13 @@ struct vitals_capture_options {
  * Starts a thread, which waits in a descriptor table of its own, so that neither a command that hangs
  * nor a callback that does keeps anybody. A later call takes the place of the one before.
  *
- * Threads: any but the callback of vitals_on_event().
+ * Threads: any but the callback of vitals_on_event() (-EDEADLK).
  * Return: 0, also with VITALS=off; -ENOENT if the command is not found, or /bin/sh is not; -EACCES
  * if it is no program; -EINVAL for unknown flags, an empty command, paths that do not begin with
  * '/', or a limit over 64; -E2BIG for too many or too long arguments, or an options struct of a later
  * library; -ENAMETOOLONG; -ENOSYS if the system gives no descriptor table; -EAGAIN, -EPERM or -ENOMEM
- * if it gives no thread; -ENOSPC past 64 readers of events; -ECANCELED in a forked child that has not
- * started afresh.
+ * if it gives no thread; -EDEADLK; -ENOSPC past 64 readers of events; -ECANCELED in a forked child that
+ * has not started afresh.
  */
 VITALS_EXPORT
 int vitals_capture(vitals_registry *registry,

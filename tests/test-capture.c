@@ -468,7 +468,7 @@ START_TEST(it_alone_may_trace_and_does_not_run_before_it_may)
 	output_has("ended with status 0");
 	ck_assert_uint_eq(n_tracers, 2);
 	ck_assert_uint_ne(tracers[0], 0);
-	ck_assert_int_ne(tracers[0], getpid());
+	ck_assert_uint_ne(tracers[0], (unsigned long)getpid());
 	ck_assert_ptr_nonnull(strstr(tracer_exe, shell));
 	ck_assert_uint_eq(tracers[1], 0);
 }
