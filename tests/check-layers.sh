@@ -17,7 +17,7 @@ core_levels='
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
 3 thread self over reap gone heir wait chain evidence
 4 rows rows-groups rows-tree index snapshot print missing report
-5 abort capture changes events look sums sweep monitor watch notifier signals ladder status systemd asked
+5 abort capture capture-run changes events look sums sweep monitor watch notifier signals ladder status systemd asked
 6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
@@ -39,6 +39,7 @@ drawn='
 outlet rawfd
 abort capture
 capture changes
+capture-run capture
 capture events
 capture monitor
 capture notifier
