@@ -2,6 +2,7 @@
 
 #include "monitor.h"
 
+#include "abort.h"
 #include "changes.h"
 #include "clock.h"
 #include "inbox.h"
@@ -340,6 +341,9 @@ static void messages_see_to(vitals_registry *registry, uint64_t now_ns,
 {
 	uint64_t wish_ns = vt_systemd_look_at(registry, now_ns);
 
+	if (wish_ns < *ret_next_ns)
+		*ret_next_ns = wish_ns;
+	wish_ns = vt_abort_turn_at(registry, now_ns);
 	if (wish_ns < *ret_next_ns)
 		*ret_next_ns = wish_ns;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
+#include "capture.h"
 #include "monitor.h"
 #include "notifier.h"
 #include "sandbox.h"
@@ -67,6 +68,8 @@ int vitals_start(vitals_registry *registry)
 	if (r < 0)
 		return r;
 	r = vt_notifier_resume(registry);
+	if (r == 0)
+		r = vt_capture_resume(registry);
 	if (r < 0)
 		(void)vt_monitor_stop(registry);
 	return r;
@@ -80,7 +83,10 @@ int vitals_stop(vitals_registry *registry)
 	if (!registry)
 		return 0;
 	r = vt_notifier_stop(registry);
-	return r < 0 ? r : vt_monitor_stop(registry);
+	if (r < 0)
+		return r;
+	vt_capture_stop(registry);
+	return vt_monitor_stop(registry);
 }
 
 vitals_registry *vitals_registry_free(vitals_registry *registry)

@@ -176,6 +176,8 @@ int vt_registry_renew(vitals_registry *registry)
 	registry->notifier = NULL;
 	registry->tree = NULL;
 	atomic_store_explicit(&registry->systemd, NULL, memory_order_relaxed);
+	atomic_store_explicit(&registry->abort, NULL, memory_order_relaxed);
+	atomic_store_explicit(&registry->capture, NULL, memory_order_relaxed);
 	memset(registry->hooks, 0, sizeof(registry->hooks));
 	memset(&registry->view, 0, sizeof(registry->view));
 	memset(registry->pools, 0, sizeof(registry->pools));

@@ -223,6 +223,8 @@ struct vitals_registry {
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
 	struct vt_systemd *_Atomic systemd; /* read without the lock */
+	struct vt_abort *_Atomic abort;     /* the same */
+	struct vt_capture *_Atomic capture; /* the same */
 };
 
 /*

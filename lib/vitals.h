@@ -29,6 +29,7 @@
 
 #include "vitals-process.h"
 
+#include "vitals-act.h"
 #include "vitals-events.h"
 #include "vitals-evidence.h"
 #include "vitals-expect.h"

@@ -12,12 +12,12 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares
+0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain evidence namer chain-words
 4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked
+5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run
 6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
@@ -36,9 +36,22 @@ exporter_levels='
 
 # The only arrows within a level: who, whom.
 drawn='
+outlet rawfd
+abort capture
+capture changes
+capture-run capture
+capture events
+capture monitor
+capture notifier
+monitor abort
+stuck registry
+stuck verdict
+stuck-evidence stuck
+traced text
 asked systemd
 lock calls
 witness view
+stuck witness
 chain-words chain
 evidence chain
 namer chain

@@ -165,6 +165,23 @@ static void evidence_calls(void)
 	ANSWERS(0, vitals_evidence_set, NULL, VITALS_EVIDENCE_AUTO);
 }
 
+static void act_calls(void)
+{
+	static const char *const nothing[] = { NULL };
+	struct vitals_abort_options abort_options = { 0 };
+	struct vitals_capture_options capture_options = { 0 };
+
+	ANSWERS(-EINVAL, vitals_abort_when_stuck, registry, &abort_options);
+	ANSWERS(0, vitals_abort_when_stuck, registry, NULL);
+	ANSWERS(-EINVAL, vitals_capture, registry, &capture_options);
+	capture_options.size = sizeof(capture_options);
+	capture_options.command = nothing;
+	ANSWERS(-EINVAL, vitals_capture, registry, &capture_options);
+	capture_options.command = NULL;
+	capture_options.flags = VITALS_CAPTURE_OFF;
+	ANSWERS(0, vitals_capture, registry, &capture_options);
+}
+
 static void expect_calls(void)
 {
 	vitals_heartbeat *begun = vitals_expect_begin(VITALS_S(60), NULL, 0, NULL);
@@ -347,6 +364,7 @@ START_TEST(every_function_answers_nothing_as_documented)
 	heartbeat_calls();
 	events_calls();
 	evidence_calls();
+	act_calls();
 	expect_calls();
 	quitter_calls();
 	thread_calls();
