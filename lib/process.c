@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
+#include "log.h"
 #include "monitor.h"
 #include "notifier.h"
 #include "systemd.h"
@@ -78,7 +79,12 @@ int vitals_stop(vitals_registry *registry)
 	if (!registry)
 		return 0;
 	r = vt_notifier_stop(registry);
-	return r < 0 ? r : vt_monitor_stop(registry);
+	if (r == 0)
+		r = vt_monitor_stop(registry);
+	/* Nobody looks any more: what they saw last is told. */
+	if (r == 0)
+		vt_log_stop(registry);
+	return r;
 }
 
 vitals_registry *vitals_registry_free(vitals_registry *registry)

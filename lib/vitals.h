@@ -34,6 +34,7 @@
 #include "vitals-expect.h"
 #include "vitals-heartbeat.h"
 #include "vitals-quitter.h"
+#include "vitals-report.h"
 #include "vitals-snapshot.h"
 #include "vitals-thread.h"
 

@@ -13,12 +13,12 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram proc memory
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames news journal episodes
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock
 3 thread self over reap gone heir wait chain evidence
-4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
-6 main stages listen finish exit process supervisor expect
+4 rows rows-groups rows-tree index snapshot print missing report gather
+5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked log sinks beacon
+6 main stages listen finish exit process supervisor expect reporting
 '
 exporter_levels='
 0 buffer escape fd
@@ -64,8 +64,12 @@ look changes
 monitor changes
 monitor look
 monitor sweep
+monitor beacon
+monitor log
 monitor systemd
+ladder log
 ladder systemd
+log events
 sweep look
 sweep sums
 inbox registry
@@ -73,6 +77,8 @@ wheel heartbeat
 names registry
 notifier events
 notifier monitor
+notifier beacon
+notifier log
 notifier systemd
 over thread
 past verdict
@@ -89,6 +95,8 @@ registry fork
 registry slots
 registry view
 report missing
+reporting supervisor
+journal news
 report snapshot
 scope quitter
 self thread
@@ -97,6 +105,7 @@ rows-tree rows
 snapshot index
 snapshot rows
 stages main
+sinks log
 systemd status
 task text
 tell cause

@@ -90,6 +90,12 @@ static void process_calls(void)
 	ANSWERS(0, vitals_systemd, NULL, 0);
 	ANSWERS(-EINVAL, vitals_systemd, NULL, 1);
 	ANSWERS(0, vitals_reloading, NULL);
+	ANSWERS(0, vitals_log, NULL, -1, NULL);
+	ANSWERS(-EBADF, vitals_log, NULL, 1000000, NULL);
+	ANSWERS(0, vitals_log_journal, NULL, 0);
+	ANSWERS(0, vitals_heartbeat_file, NULL, NULL, 0);
+	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "", 0);
+	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "a/relative/path", 0);
 }
 
 static void heartbeat_calls(void)
