@@ -6,6 +6,7 @@
 #include "capture.h"
 #include "clock.h"
 #include "leave.h"
+#include "log.h"
 #include "options.h"
 #include "stuck.h"
 #include "text.h"
@@ -76,15 +77,13 @@ static uint32_t quorum_of(const struct vt_abort_terms *terms, uint32_t critical)
 
 /* "vitals: abort: heartbeat worker#2 has been silent for 4.01s, tid 71; 2 of 8 count, …" */
 static void last_words(vitals_registry *registry, const struct vt_abort *abort,
-		       const struct vt_stuck *stuck)
+		       const struct vt_stuck *stuck, uint64_t now_ns)
 {
 	void (*say)(vitals_registry *, const char *) =
 		atomic_load_explicit(&abort->last_words, memory_order_acquire);
 	char line[256];
 	struct vt_text text;
 
-	if (!say)
-		return;
 	vt_text_init(&text, line, sizeof(line));
 	vt_text_add(&text, abort->terms.flags & VITALS_ABORT_DRY_RUN
 				   ? "vitals: would abort: heartbeat "
@@ -101,7 +100,9 @@ static void last_words(vitals_registry *registry, const struct vt_abort *abort,
 	vt_text_add(&text, " of ");
 	vt_text_add_u64(&text, stuck->critical);
 	vt_text_add(&text, " critical");
-	say(registry, line);
+	if (say)
+		say(registry, line);
+	vt_log_abort_at(registry, line, now_ns);
 }
 
 /* Whoever traces the process to show what it does is none. */
@@ -138,7 +139,7 @@ static uint64_t carry_out(vitals_registry *registry, struct vt_abort *abort,
 
 	/* First of all. Refused, by a filter or a limit, there still is what follows. */
 	(void)vt_backstop_arm(abort->terms.core_ns);
-	last_words(registry, abort, stuck);
+	last_words(registry, abort, stuck, now_ns);
 	ns = signal_ns(stuck->tid);
 	if (!ns || syscall(SYS_tgkill, getpid(), stuck->tid, SIGABRT))
 		vt_leave(true, 0);
@@ -172,7 +173,7 @@ static uint64_t decide(vitals_registry *registry, struct vt_abort *abort,
 	atomic_fetch_add_explicit(&abort->decisions, 1, memory_order_relaxed);
 	if (!(abort->terms.flags & VITALS_ABORT_DRY_RUN))
 		return carry_out(registry, abort, stuck, now_ns);
-	last_words(registry, abort, stuck);
+	last_words(registry, abort, stuck, now_ns);
 	abort->step = VT_ABORT_SAID;
 	return UINT64_MAX;
 }

@@ -14,7 +14,9 @@
 #include "registry.h"
 #include "verdict.h"
 
-#define VT_READERS 65 /* 64, and the notifier's own */
+#define VT_READER_NOTIFIER 64 /* behind those of the service's: our own */
+#define VT_READER_LOG 65
+#define VT_READERS 66
 
 /* What a change is called in the list: a heartbeat's index + 1, the pause, a finding; 0: none. */
 #define VT_PAUSE_CODE UINT32_MAX
@@ -65,7 +67,7 @@ struct vt_changes {
 	uint32_t last;
 	bool stopped;
 	struct vt_special specials[VT_SPECIALS];  /* the pause, and findings */
-	struct vitals_events readers[VT_READERS]; /* the last is the notifier's */
+	struct vitals_events readers[VT_READERS]; /* the last are our own */
 	bool stuck; /* a turn waited for events_lock in vain; written by turns only */
 };
 

@@ -3,9 +3,11 @@
 #include "monitor.h"
 
 #include "abort.h"
+#include "beacon.h"
 #include "changes.h"
 #include "clock.h"
 #include "inbox.h"
+#include "log.h"
 #include "systemd.h"
 
 #include <errno.h>
@@ -339,13 +341,20 @@ static void turn_locked(vitals_registry *registry, struct turn *turn, uint64_t n
 static void messages_see_to(vitals_registry *registry, uint64_t now_ns,
 			    uint64_t *ret_next_ns)
 {
-	uint64_t wish_ns = vt_systemd_look_at(registry, now_ns);
+	const uint64_t wishes_ns[] = {
+		vt_systemd_look_at(registry, now_ns),
+		vt_log_look_at(registry, now_ns),
+		vt_beacon_look_at(registry, now_ns),
+	};
+	/* Last: it may be the end. */
+	uint64_t abort_ns = vt_abort_turn_at(registry, now_ns);
+	unsigned i;
 
-	if (wish_ns < *ret_next_ns)
-		*ret_next_ns = wish_ns;
-	wish_ns = vt_abort_turn_at(registry, now_ns);
-	if (wish_ns < *ret_next_ns)
-		*ret_next_ns = wish_ns;
+	if (abort_ns < *ret_next_ns)
+		*ret_next_ns = abort_ns;
+	for (i = 0; i < sizeof(wishes_ns) / sizeof(wishes_ns[0]); i++)
+		if (wishes_ns[i] < *ret_next_ns)
+			*ret_next_ns = wishes_ns[i];
 }
 
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns)

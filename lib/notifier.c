@@ -2,9 +2,11 @@
 
 #include "notifier.h"
 
+#include "beacon.h"
 #include "clock.h"
 #include "events.h"
 #include "helper.h"
+#include "log.h"
 #include "monitor.h"
 #include "systemd.h"
 #include "task.h"
@@ -121,6 +123,8 @@ static void *notifier_run(void *arg)
 			break;
 		/* Before anything that may take for ever. */
 		vt_systemd_turn_at(registry, vt_clock_now());
+		vt_log_turn_at(registry, vt_clock_now());
+		vt_beacon_turn_at(registry, vt_clock_now());
 		busy = tell_one(registry);
 		again_ns = vt_thread_callbacks_run(registry);
 		if (!busy)
@@ -225,7 +229,8 @@ int vt_notifier_resume(vitals_registry *registry)
 		wanted |= notifier->fn != NULL;
 		vt_unlock(&registry->notifier_lock);
 	}
-	wanted |= vt_systemd_asked(registry);
+	wanted |= vt_systemd_asked(registry) || vt_log_asked(registry) ||
+		  vt_beacon_asked(registry);
 	return wanted ? vt_notifier_start(registry) : 0;
 }
 

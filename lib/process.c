@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 #include "capture.h"
+#include "log.h"
 #include "monitor.h"
 #include "notifier.h"
 #include "sandbox.h"
@@ -86,7 +87,11 @@ int vitals_stop(vitals_registry *registry)
 	if (r < 0)
 		return r;
 	vt_capture_stop(registry);
-	return vt_monitor_stop(registry);
+	r = vt_monitor_stop(registry);
+	/* Nobody looks any more: what they saw last is told. */
+	if (r == 0)
+		vt_log_stop(registry);
+	return r;
 }
 
 vitals_registry *vitals_registry_free(vitals_registry *registry)

@@ -222,9 +222,12 @@ struct vitals_registry {
 	struct vt_changes *changes;
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
-	struct vt_systemd *_Atomic systemd; /* read without the lock */
-	struct vt_abort *_Atomic abort;     /* the same */
-	struct vt_capture *_Atomic capture; /* the same */
+	struct vt_systemd
+		*_Atomic systemd; /* read without the lock, as those that follow */
+	struct vt_log *_Atomic log;
+	struct vt_beacon *_Atomic beacon;
+	struct vt_abort *_Atomic abort;
+	struct vt_capture *_Atomic capture;
 };
 
 /*

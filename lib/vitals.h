@@ -35,6 +35,7 @@
 #include "vitals-expect.h"
 #include "vitals-heartbeat.h"
 #include "vitals-quitter.h"
+#include "vitals-report.h"
 #include "vitals-snapshot.h"
 #include "vitals-thread.h"
 

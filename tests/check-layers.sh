@@ -13,12 +13,12 @@ export LC_ALL=C
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck news journal episodes
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain evidence namer chain-words
-4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run
-6 main stages listen finish exit process supervisor expect
+4 rows rows-groups rows-tree index snapshot print missing report gather
+5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon
+6 main stages listen finish exit process supervisor expect reporting
 '
 exporter_levels='
 0 buffer escape fd
@@ -52,6 +52,7 @@ asked systemd
 lock calls
 witness view
 stuck witness
+abort log
 chain-words chain
 evidence chain
 namer chain
@@ -88,8 +89,12 @@ look changes
 monitor changes
 monitor look
 monitor sweep
+monitor beacon
+monitor log
 monitor systemd
+ladder log
 ladder systemd
+log events
 sweep look
 sweep sums
 inbox registry
@@ -97,6 +102,8 @@ wheel heartbeat
 names registry
 notifier events
 notifier monitor
+notifier beacon
+notifier log
 notifier systemd
 over thread
 past verdict
@@ -116,6 +123,8 @@ registry slots
 registry spares
 registry view
 report missing
+reporting supervisor
+journal news
 report snapshot
 scope quitter
 self thread
@@ -129,6 +138,7 @@ rows doing
 snapshot index
 snapshot rows
 stages main
+sinks log
 systemd status
 helper futex
 task text

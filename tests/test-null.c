@@ -101,6 +101,12 @@ static void process_calls(void)
 	ANSWERS(-EINVAL, vitals_lock_name, NULL, NULL);
 	ANSWERS(-EINVAL, vitals_lock_name, called, "");
 	ANSWERS(0, vitals_lock_name, called, NULL);
+	ANSWERS(0, vitals_log, NULL, -1, NULL);
+	ANSWERS(-EBADF, vitals_log, NULL, 1000000, NULL);
+	ANSWERS(0, vitals_log_journal, NULL, 0);
+	ANSWERS(0, vitals_heartbeat_file, NULL, NULL, 0);
+	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "", 0);
+	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "a/relative/path", 0);
 }
 
 static void heartbeat_calls(void)
