@@ -12,12 +12,12 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets
+0 layout clock listing futex wakefd histogram region task key helper text options datagram proc memory vigil
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets onlookers
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain evidence namer chain-words
-4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked
+4 sleeper rows rows-groups rows-tree index snapshot print missing report
+5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked asleep ours wakers
 6 main stages listen finish exit process supervisor expect
 '
 exporter_levels='
@@ -37,6 +37,13 @@ exporter_levels='
 # The only arrows within a level: who, whom.
 drawn='
 asked systemd
+proc text
+asleep ours
+asleep wakers
+ours changes
+ours monitor
+ours notifier
+wakers signals
 lock calls
 witness view
 chain-words chain

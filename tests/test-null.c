@@ -97,6 +97,8 @@ static void process_calls(void)
 	ANSWERS(0, vitals_systemd, NULL, 0);
 	ANSWERS(-EINVAL, vitals_systemd, NULL, 1);
 	ANSWERS(0, vitals_reloading, NULL);
+	call_note("vitals_thread_looks_on");
+	ck_assert_int_eq(vitals_thread_looks_on(), 0);
 }
 
 static void heartbeat_calls(void)
