@@ -201,3 +201,22 @@ void vt_fork_remove(vitals_registry *registry)
 		*at = registry->next;
 	vt_unlock(&list_lock);
 }
+
+bool vt_fork_each(bool (*fn)(vitals_registry *registry, void *user), void *user)
+{
+	vitals_registry *registry;
+	bool on = true;
+
+	if (!vt_trylock(&list_lock))
+		return false;
+	for (registry = list; registry && on; registry = registry->next) {
+		if (!vt_trylock(&registry->lock)) {
+			on = false;
+		} else {
+			on = fn(registry, user);
+			vt_unlock(&registry->lock);
+		}
+	}
+	vt_unlock(&list_lock);
+	return on;
+}

@@ -10,6 +10,7 @@
 #ifndef VT_MONITOR_H
 #define VT_MONITOR_H
 
+#include "asleep.h"
 #include "look.h"
 #include "registry.h"
 #include "suspects.h"
@@ -41,6 +42,7 @@ struct vt_monitor {
 	struct vt_looks looks; /* guarded by judge */
 	struct vt_sweep sweep; /* guarded by judge */
 	struct vt_suspects suspects; /* guarded by judge */
+	struct vt_asleep asleep;     /* guarded by judge */
 	pthread_t thread;            /* guarded by monitor_control */
 	_Atomic uint32_t tid;        /* the thread's own, 0: it is not there */
 	bool joinable;               /* guarded by monitor_control */

@@ -247,6 +247,26 @@ bool vt_notifier_is_here(const vitals_registry *registry)
 	return registry->notifier && from_callback(registry->notifier);
 }
 
+void vt_notifier_calling(vitals_registry *registry, struct vt_calling *ret)
+{
+	struct vt_notifier *notifier = registry->notifier;
+
+	*ret = (struct vt_calling){ 0 };
+	if (!notifier)
+		return;
+	/* Relaxed, all: what changes meanwhile shows in the switches of the thread that it is. */
+	ret->tid = atomic_load_explicit(&notifier->tid, memory_order_relaxed);
+	ret->away = atomic_load_explicit(&notifier->calling, memory_order_relaxed) ||
+		    (registry->tree &&
+		     atomic_load_explicit(&registry->tree->away, memory_order_relaxed));
+	/* Who holds it is setting one. */
+	ret->expected = true;
+	if (vt_trylock(&registry->notifier_lock)) {
+		ret->expected = notifier->fn != NULL;
+		vt_unlock(&registry->notifier_lock);
+	}
+}
+
 int vt_notifier_stop(vitals_registry *registry)
 {
 	struct vt_notifier *notifier = notifier_of(registry);

@@ -245,6 +245,19 @@ int vitals_systemd(vitals_registry *registry, uint32_t flags);
 VITALS_EXPORT
 int vitals_reloading(vitals_registry *registry);
 
+/**
+ * vitals_thread_looks_on() - say that the calling thread wakes nobody
+ *
+ * For a thread that only reads and reports what others do: an exporter's, a sampler's. While all
+ * others sleep for ever the process is told to be asleep (VITALS_EVENT_ASLEEP), whatever this one
+ * does. Until it ends; in a forked child no more. Up to 16 threads at a time.
+ *
+ * Threads: any.
+ * Return: 0, also if it has said so before; -ENOSPC; -ENOMEM.
+ */
+VITALS_EXPORT
+int vitals_thread_looks_on(void);
+
 VITALS_END_DECLS
 
 #endif

@@ -6,9 +6,12 @@
 
 #include "monitor.h"
 
+#include "asleep.h"
 #include "changes.h"
 #include "clock.h"
+#include "findings.h"
 #include "helper.h"
+#include "namer.h"
 #include "sandbox.h"
 #include "spares.h"
 #include "task.h"
@@ -94,6 +97,44 @@ static void monitor_await(vitals_registry *registry)
 		(void)vt_futex_wait(&registry->spares_maker, 0, UINT64_MAX);
 }
 
+static void asleep_tell(vitals_registry *registry, const struct vt_asleep_news *news)
+{
+	if (!news->changed)
+		return;
+	if (news->asleep)
+		vt_findings_asleep(registry, news->threads, news->doing,
+				   &registry->monitor->tick);
+	else
+		vt_findings_awake(registry);
+}
+
+/*
+ * Are all threads asleep? Behind the turn, whose work it is not; what it takes is the monitor's own
+ * doing all the same.
+ */
+static void asleep_see_to(vitals_registry *registry, uint64_t *next_ns)
+{
+	struct vt_monitor *monitor = registry->monitor;
+	struct vt_namer namer = vt_namer_of(&registry->view);
+	uint64_t now_ns = vt_clock_now(), again_ns, took_ns;
+	struct vt_asleep_news news;
+
+	if (!vt_trylock(&registry->judge))
+		return;
+	again_ns = monitor->asleep.next_ns;
+	if (now_ns >= again_ns && vt_sandbox_allows(registry)) {
+		again_ns = vt_asleep_turn_at(&monitor->asleep, &monitor->suspects.proc,
+					     &namer, now_ns, &news);
+		asleep_tell(registry, &news);
+		took_ns = vt_clock_now() - now_ns;
+		monitor->busy_ns += took_ns < VT_SUSPECT_NS ? took_ns : VT_SUSPECT_NS;
+	} else if (now_ns >= again_ns) {
+		again_ns = UINT64_MAX;
+	}
+	vt_unlock(&registry->judge);
+	*next_ns = again_ns < *next_ns ? again_ns : *next_ns;
+}
+
 static void *monitor_run(void *arg)
 {
 	vitals_registry *registry = arg;
@@ -115,6 +156,7 @@ static void *monitor_run(void *arg)
 		/* A turn by hand may just be ending, or be stuck: then without judging. */
 		if (vt_monitor_turn_now(registry, &next_ns) < 0 && work)
 			(void)work->turn(registry, vt_clock_now());
+		asleep_see_to(registry, &next_ns);
 		if (work)
 			n = work->fds(registry, fds, FDS_MAX - 1);
 		if (n)

@@ -12,12 +12,12 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck news journal episodes
+0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet listing
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck news journal episodes onlookers
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain evidence namer chain-words
-4 rows rows-groups rows-tree index snapshot print missing report gather
-5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon
+4 rows rows-groups rows-tree index snapshot print missing report gather sleeper
+5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon asleep ours wakers
 6 main stages listen finish exit process supervisor expect reporting
 '
 exporter_levels='
@@ -49,6 +49,13 @@ stuck verdict
 stuck-evidence stuck
 traced text
 asked systemd
+proc text
+asleep ours
+asleep wakers
+ours changes
+ours monitor
+ours notifier
+wakers signals
 lock calls
 witness view
 stuck witness
@@ -150,6 +157,12 @@ unblock member
 verdict view
 wait thread
 watch changes
+watch asleep
+watch findings
+monitor asleep
+monitor abort
+monitor beacon
+monitor log
 watch monitor
 unblock-calls unblock
 '

@@ -368,6 +368,11 @@ const char *vitals_reason_text(int reason)
 		       : "";
 }
 
+int vitals_thread_looks_on(void)
+{
+	return 0;
+}
+
 int vitals_start(vitals_registry *registry)
 {
 	(void)registry;

@@ -107,6 +107,8 @@ static void process_calls(void)
 	ANSWERS(0, vitals_heartbeat_file, NULL, NULL, 0);
 	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "", 0);
 	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "a/relative/path", 0);
+	call_note("vitals_thread_looks_on");
+	ck_assert_int_eq(vitals_thread_looks_on(), 0);
 }
 
 static void heartbeat_calls(void)
