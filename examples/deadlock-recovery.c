@@ -7,6 +7,10 @@
  * same name goes on with the next integer. Every integer from 10 on costs one worker, all
  * of them stuck for ever; all 100 are printed once, in order, and the program exits with
  * 0 at once, for nobody waits for an abandoned thread.
+ *
+ * What the stuck one is doing decides whether that is safe: these wait for a condition, and
+ * hold nothing. One that waits for a lock may hold another, and would keep it: then only
+ * the end of the process helps, and whoever starts it again.
  */
 
 #include "channel.h"
@@ -41,11 +45,19 @@ static int fork_worker(vitals_quitter *service)
 
 static void replace(const struct vitals_event *event, void *service)
 {
+	char line[1024];
 	int r;
 
 	if (event->kind != VITALS_EVENT_HEARTBEAT ||
-	    (event->to != VITALS_SILENT && event->to != VITALS_STUCK) ||
-	    vitals_quitter_abandon(service, event->thread_id))
+	    (event->to != VITALS_SILENT && event->to != VITALS_STUCK))
+		return;
+	vitals_event_text(event, line, sizeof(line));
+	fprintf(stderr, "%s\n", line);
+	if (event->thread_class == VITALS_ON_LOCK) {
+		vitals_quitter_send_quit(service, 1, "stuck in a lock");
+		return;
+	}
+	if (vitals_quitter_abandon(service, event->thread_id))
 		return;
 	r = fork_worker(service);
 	if (r && r != -ECANCELED) /* cancelled: that was the last one, and main leaves */

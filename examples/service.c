@@ -45,6 +45,20 @@ static struct report report;
 static struct walker walker = { .queue = &queue, .report = &report };
 static struct pool pool = { .queue = &queue, .report = &report, .breakage = &breakage };
 
+/* What is wrong, and when it no longer is; beats that go on are no news. */
+static void tell(const struct vitals_event *event, void *unused)
+{
+	char line[1024];
+
+	(void)unused;
+	if (event->kind == VITALS_EVENT_HEARTBEAT && VITALS_STATE_IS_GOOD(event->to) &&
+	    (event->from < 0 || event->from == VITALS_STARTING ||
+	     VITALS_STATE_IS_GOOD(event->from)))
+		return;
+	vitals_event_text(event, line, sizeof(line));
+	puts(line);
+}
+
 static vitals_quitter *open_main(void)
 {
 	vitals_quitter *service;
@@ -55,6 +69,7 @@ static vitals_quitter *open_main(void)
 	    (r = vitals_quitter_on_signal(service, SIGTERM, "SIGTERM")) < 0 ||
 	    (r = vitals_quitter_on_signal(service, SIGINT, "SIGINT")) < 0 ||
 	    (r = vitals_set_ready(NULL, "index", 0)) ||
+	    (r = vitals_on_event(NULL, tell, NULL)) ||
 	    /* Where systemd has started it, and nowhere else. */
 	    (r = vitals_systemd(NULL, 0)))
 		give_up("cannot start", strerror(-r));

@@ -179,6 +179,26 @@ void vx_buffer_text(struct vx_buffer *buffer, const char *text)
 	text_append(buffer, text, false);
 }
 
+void vx_buffer_text_cut(struct vx_buffer *buffer, const char *text, size_t room)
+{
+	static const char more[] = "\xe2\x80\xa6";
+	size_t at = buffer->length, keep = at, used = 0;
+
+	vx_buffer_text(buffer, text);
+	if (buffer->error)
+		return;
+	for (; at < buffer->length && used <= room; at++) {
+		/* Between characters, and with room for what says that there is more. */
+		if ((buffer->data[at] & 0xc0) != 0x80 && used + sizeof(more) - 1 <= room)
+			keep = at;
+		used += buffer->data[at] == '"' || buffer->data[at] == '\\' ? 2 : 1;
+	}
+	if (used <= room)
+		return;
+	buffer->length = keep;
+	vx_buffer_bytes(buffer, more, sizeof(more) - 1);
+}
+
 void vx_buffer_label(struct vx_buffer *buffer, const char *text)
 {
 	vx_buffer_bytes(buffer, "\"", 1);

@@ -40,6 +40,9 @@ void vx_buffer_seconds(struct vx_buffer *buffer, uint64_t ns);
 /* Text for people: what is not UTF-8, and every control character, becomes \xNN. */
 void vx_buffer_text(struct vx_buffer *buffer, const char *text);
 
+/* So much of it as takes at most @room bytes in JSON, and an ellipsis where that is not all. */
+void vx_buffer_text_cut(struct vx_buffer *buffer, const char *text, size_t room);
+
 /* The same for a label's value, with its quotes: "text". */
 void vx_buffer_label(struct vx_buffer *buffer, const char *text);
 

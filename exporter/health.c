@@ -8,9 +8,15 @@
 #include "verdict.h"
 
 #define WORST_SHOWN 16u
-/* Kept free in the short body for what follows the worst: the summary names one of them.
- */
-#define TAIL_MAX 1024u
+/* Kept free in the short body for what follows the worst: the summary names one of them. */
+#define TAIL_MAX 1400u
+/* And this for the worst themselves, whatever was found of several threads at once. */
+#define WORST_MIN 1160u
+/* What is in such a row beside the sentence. */
+#define ROW_TYPICAL 180u
+/* So much of a sentence at least: of the worst one, of another. */
+#define SENTENCE_FIRST 256u
+#define SENTENCE_NEXT 64u
 
 #define AT(field) offsetof(struct vitals_process_info, field)
 
@@ -41,6 +47,8 @@ static void head_write(const struct vx_look *look, struct vx_json *json)
 	vx_json_flag(json, "ready", process->ready);
 	vx_json_flag(json, "started", process->flags & VITALS_PROCESS_STARTED_UP);
 	vx_json_flag(json, "quitting", process->flags & VITALS_PROCESS_QUITTING);
+	vx_json_flag(json, "asleep", process->asleep);
+	vx_json_u64(json, "deadlocks", process->deadlocks);
 	vx_json_text(json, "version", vitals_version());
 	vx_json_u64(json, "pid", process->pid);
 	vx_json_seconds(json, "time_seconds", process->real_ns);
@@ -58,18 +66,28 @@ static void head_write(const struct vx_look *look, struct vx_json *json)
 	vx_json_end(json);
 }
 
+/* A fair share of what is left, for @rows of which this is the first. */
+static size_t sentence_room(size_t length, size_t limit, uint64_t rows, bool first)
+{
+	size_t least = first ? SENTENCE_FIRST : SENTENCE_NEXT;
+	size_t share = limit > length && rows ? (limit - length) / rows : 0;
+
+	return share > least + ROW_TYPICAL ? share - ROW_TYPICAL : least;
+}
+
 static void worst_write(const struct vx_look *look, struct vx_json *json, size_t limit)
 {
 	const struct vitals_process_info *process = &look->process;
 	struct vitals_heartbeat_info row;
 	struct vx_buffer *out = json->out;
-	uint64_t bad = 0;
+	uint64_t bad = 0, rows;
 	size_t before;
 	uint32_t i;
 
 	for (i = 0; i < VITALS_STATES; i++)
 		if (i != VITALS_CLOSED && !VITALS_STATE_IS_GOOD(i))
 			bad += (uint64_t)process->critical[i] + process->informative[i];
+	rows = bad < WORST_SHOWN ? bad : WORST_SHOWN;
 	vx_rows_key(out, "worst");
 	vx_buffer_string(out, "[");
 	VITALS_INIT(&row);
@@ -78,7 +96,10 @@ static void worst_write(const struct vx_look *look, struct vx_json *json, size_t
 			break;
 		before = out->length;
 		vx_rows_separate(out, i);
-		vx_rows_heartbeat(json, &row, false);
+		vx_rows_heartbeat(json, &row, false,
+				  limit == SIZE_MAX
+					  ? limit
+					  : sentence_room(before, limit, rows - i, !i));
 		if (out->length > limit) {
 			out->length = before;
 			break;
@@ -179,6 +200,8 @@ int vx_health_render(const struct vx_look *look, bool verbose, struct vx_buffer 
 	struct vx_buffer sentence = { 0 };
 
 	head_write(look, &json);
+	vx_rows_findings(look, &json, verbose,
+			 verbose ? SIZE_MAX : VX_HEALTH_MAX - TAIL_MAX - WORST_MIN);
 	worst_write(look, &json, verbose ? SIZE_MAX : VX_HEALTH_MAX - TAIL_MAX);
 	if (verbose) {
 		monitor_write(look, &json);

@@ -29,14 +29,25 @@ void vx_json_begin(struct vx_json *json)
 
 void vx_json_text(struct vx_json *json, const char *name, const char *text)
 {
+	vx_json_text_cut(json, name, text, SIZE_MAX);
+}
+
+void vx_json_text_cut(struct vx_json *json, const char *name, const char *text,
+		      size_t room)
+{
 	vx_buffer_empty(&json->text);
-	vx_buffer_text(&json->text, text);
+	vx_buffer_text_cut(&json->text, text, room);
 	vx_buffer_bytes(&json->text, "", 1);
 	if (json->text.error)
 		json->out->error = json->text.error;
 	else
 		item_check(json,
 			   cJSON_AddStringToObject(json->object, name, json->text.data));
+}
+
+void vx_json_raw(struct vx_json *json, const char *name, const char *text)
+{
+	item_check(json, cJSON_AddRawToObject(json->object, name, text));
 }
 
 void vx_json_flag(struct vx_json *json, const char *name, bool value)

@@ -43,6 +43,12 @@ void vx_json_free(struct vx_json *json);
 
 void vx_json_begin(struct vx_json *json);
 void vx_json_text(struct vx_json *json, const char *name, const char *text);
+/* At most @room bytes of it, as they are printed. */
+void vx_json_text_cut(struct vx_json *json, const char *name, const char *text,
+		      size_t room);
+
+/* What is JSON already. */
+void vx_json_raw(struct vx_json *json, const char *name, const char *text);
 void vx_json_flag(struct vx_json *json, const char *name, bool value);
 void vx_json_u64(struct vx_json *json, const char *name, uint64_t value);
 void vx_json_seconds(struct vx_json *json, const char *name, uint64_t ns);

@@ -106,6 +106,11 @@ static void monitor_write(const struct vx_look *look, struct vx_exposition *to)
 		    process->paused_ns);
 	one(to, "counter", "vitals_events_total", "Changes of state of heartbeats.",
 	    process->changes);
+	one(to, "counter", "vitals_deadlocks_total",
+	    "Circles of threads found that wait for each other's locks.",
+	    process->deadlocks);
+	one(to, "gauge", "vitals_asleep", "1 while all threads are asleep.",
+	    process->asleep != 0);
 }
 
 static void shutdown_write(const struct vx_look *look, struct vx_exposition *to)

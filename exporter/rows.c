@@ -2,7 +2,11 @@
 
 #include "rows.h"
 
+#include "doing.h"
 #include "series.h"
+
+/* Any sentence, but for names that are all escapes. */
+#define FINDING_MAX 768u
 
 #define AT(noun, field) offsetof(struct vitals_##noun##_info, field)
 
@@ -116,6 +120,27 @@ static void thread_write(struct vx_json *json, const struct vitals_thread_info *
 	vx_json_members(json, row, thread_members, VX_LENGTH(thread_members));
 	if (row->scope[0])
 		vx_json_text(json, "scope", row->scope);
+	vx_doing_write(json, &(struct vx_doing){ row->thread_class, row->reason,
+						 row->doing, SIZE_MAX });
+	vx_json_end(json);
+}
+
+static void finding_write(const struct vx_look *look, struct vx_json *json,
+			  const struct vitals_finding_info *row, size_t room)
+{
+	uint64_t from_ns = look->process.from_ns;
+
+	vx_json_begin(json);
+	vx_json_text(json, "kind",
+		     row->kind == VITALS_EVENT_DEADLOCK ? "deadlock"
+		     : row->kind == VITALS_EVENT_ASLEEP ? "asleep"
+							: "unknown");
+	vx_json_u64(json, "event", row->number);
+	vx_json_seconds(json, "age_seconds",
+			from_ns > row->at_ns ? from_ns - row->at_ns : 0);
+	vx_json_flag(json, "over", row->over != 0);
+	vx_json_u64(json, "threads", row->threads);
+	vx_json_text_cut(json, "doing", row->doing, room);
 	vx_json_end(json);
 }
 
@@ -151,7 +176,9 @@ static void heartbeats_write(const struct vx_look *look, struct vx_json *json)
 	VITALS_INIT(&row);
 	for (i = 0; !vitals_snapshot_heartbeat(look->snapshot, i, &row); i++) {
 		vx_rows_separate(json->out, i);
-		vx_rows_heartbeat(json, &row, true);
+		vx_rows_heartbeat(json, &row, true, SIZE_MAX);
+		if (vx_doing_of(&row))
+			vx_doing_figures(look, json, i);
 		if (json->out->error)
 			return;
 	}
@@ -202,8 +229,33 @@ void vx_rows_separate(struct vx_buffer *out, uint64_t i)
 	vx_buffer_string(out, i ? ",\n" : "\n");
 }
 
+void vx_rows_findings(const struct vx_look *look, struct vx_json *json, bool all,
+		      size_t limit)
+{
+	struct vx_buffer *out = json->out;
+	struct vitals_finding_info row;
+	uint32_t i, shown = 0;
+	size_t before;
+
+	list_begin(out, "findings");
+	VITALS_INIT(&row);
+	for (i = 0; !vitals_snapshot_finding(look->snapshot, i, &row); i++) {
+		if (row.over && !all)
+			continue;
+		before = out->length;
+		vx_rows_separate(out, shown);
+		finding_write(look, json, &row, FINDING_MAX);
+		if (out->length > limit) {
+			out->length = before;
+			break;
+		}
+		shown++;
+	}
+	vx_buffer_string(out, "]");
+}
+
 void vx_rows_heartbeat(struct vx_json *json, const struct vitals_heartbeat_info *row,
-		       bool whole)
+		       bool whole, size_t room)
 {
 	vx_json_begin(json);
 	vx_json_text(json, "name", row->name);
@@ -212,6 +264,8 @@ void vx_rows_heartbeat(struct vx_json *json, const struct vitals_heartbeat_info 
 	vx_json_members(json, row, worst_members, VX_LENGTH(worst_members));
 	if (row->scope_depth)
 		scope_write(json, row);
+	vx_doing_write(json, &(struct vx_doing){ row->thread_class, row->reason,
+						 row->doing, room });
 	if (whole)
 		vx_json_members(json, row, heartbeat_members,
 				VX_LENGTH(heartbeat_members));

@@ -19,8 +19,12 @@ void vx_rows_write(const struct vx_look *look, struct vx_json *json);
 void vx_rows_key(struct vx_buffer *out, const char *key);
 void vx_rows_separate(struct vx_buffer *out, uint64_t i);
 
-/* @whole: with everything that is known of it. */
+/* Deadlocks, and all asleep: @all, or those that last, as long as @limit is not passed. */
+void vx_rows_findings(const struct vx_look *look, struct vx_json *json, bool all,
+		      size_t limit);
+
+/* @whole: with everything that is known of it; @room: for its sentence. */
 void vx_rows_heartbeat(struct vx_json *json, const struct vitals_heartbeat_info *row,
-		       bool whole);
+		       bool whole, size_t room);
 
 #endif

@@ -36,7 +36,8 @@ struct vx_budget vx_series_budget(const struct vx_look *look)
 	budget.histograms = least(budget.groups, rest / 2 / VX_HISTOGRAM_SERIES);
 	rest -= budget.histograms * VX_HISTOGRAM_SERIES;
 
-	budget.heartbeats = least(look->max_series / 10, rest / VX_HEARTBEAT_SERIES);
+	budget.heartbeats =
+		least(look->max_series / 10, rest / (VX_HEARTBEAT_SERIES + 1));
 	if (vx_series_alive(look) > budget.heartbeats) {
 		budget.heartbeats = least(budget.heartbeats, WORST);
 		budget.worst = 1;

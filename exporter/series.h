@@ -20,7 +20,7 @@
 /* Of each one. */
 #define VX_GROUP_SERIES 11u
 #define VX_HISTOGRAM_SERIES (2 * (VX_BUCKETS + 2))
-#define VX_HEARTBEAT_SERIES 8u
+#define VX_HEARTBEAT_SERIES 8u /* and one more of one that is not well */
 #define VX_QUITTER_SERIES 10u
 #define VX_SCOPE_SERIES 2u
 

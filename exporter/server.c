@@ -51,6 +51,8 @@ static void *server_run(void *arg)
 	int r;
 
 	pthread_setname_np(pthread_self(), "vitals-http");
+	/* Past the room for such threads nobody is told that all are asleep. */
+	(void)vitals_thread_looks_on();
 	do
 		r = vx_loop_turn(&server->loop);
 	while (r == 0 && !atomic_load_explicit(&server->stopping, memory_order_acquire));

@@ -2,6 +2,9 @@
 
 #include "verdict.h"
 
+/* The summary closes a body that may be short; the rows before it have more. */
+#define DOING_ROOM 256u
+
 static const char *const probes[] = { "livez", "readyz", "startupz" };
 
 /* What people read needs no nanoseconds. */
@@ -46,6 +49,37 @@ static void heartbeat_describe(const struct vitals_heartbeat_info *heartbeat,
 	allowed_describe(out, heartbeat->silence_ns,
 			 heartbeat->state == VITALS_STARTING ? heartbeat->start_ns
 							     : heartbeat->timeout_ns);
+}
+
+/* What its thread is doing, or why nobody knows. */
+static void doing_describe(const struct vitals_heartbeat_info *heartbeat, size_t room,
+			   struct vx_buffer *out)
+{
+	const char *doing = heartbeat->doing[0]
+				    ? heartbeat->doing
+				    : vitals_reason_text((int)heartbeat->reason);
+
+	if (!*doing)
+		return;
+	vx_buffer_string(out, ": ");
+	vx_buffer_text_cut(out, doing, room);
+}
+
+static void findings_describe(const struct vx_look *look, struct vx_buffer *out)
+{
+	struct vitals_finding_info finding;
+	uint32_t i, n = 0;
+
+	VITALS_INIT(&finding);
+	for (i = 0; !vitals_snapshot_finding(look->snapshot, i, &finding); i++)
+		n += finding.kind == VITALS_EVENT_DEADLOCK && !finding.over;
+	if (n) {
+		vx_buffer_string(out, "; ");
+		vx_buffer_u64(out, n);
+		vx_buffer_string(out, n == 1 ? " deadlock" : " deadlocks");
+	}
+	if (look->process.asleep)
+		vx_buffer_string(out, "; all threads are asleep");
 }
 
 /* The worst that is critical, or just the worst. */
@@ -107,6 +141,7 @@ static void heartbeats_explain(const struct vx_look *look, enum vx_probe probe,
 	if (worst_find(look, true, &worst)) {
 		vx_buffer_string(out, ": ");
 		heartbeat_describe(&worst, out);
+		doing_describe(&worst, SIZE_MAX, out);
 	}
 	vx_buffer_string(out, "\n");
 }
@@ -212,7 +247,9 @@ void vx_verdict_summary(const struct vx_look *look, struct vx_buffer *out)
 	if (bad && worst_find(look, false, &worst)) {
 		vx_buffer_string(out, ": ");
 		heartbeat_describe(&worst, out);
+		doing_describe(&worst, DOING_ROOM, out);
 	}
+	findings_describe(look, out);
 	if (process->flags & VITALS_PROCESS_QUITTING)
 		vx_buffer_string(out, "; quitting");
 }

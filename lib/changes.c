@@ -47,14 +47,21 @@ _Atomic uint32_t *vt_changes_word(vitals_registry *registry)
 	return &registry->changes->word;
 }
 
+/* NULL: it is a heartbeat's. */
+static struct vt_special *special_of(const vitals_registry *registry, uint32_t code)
+{
+	return VT_SPECIAL(code) < VT_SPECIALS
+		       ? &registry->changes->specials[VT_SPECIAL(code)]
+		       : NULL;
+}
+
 static struct vt_change_links links_of(const vitals_registry *registry, uint32_t code)
 {
-	struct vt_changes *changes = registry->changes;
+	struct vt_special *special = special_of(registry, code);
 	vitals_heartbeat *heartbeat;
 
-	if (code == VT_PAUSE_CODE)
-		return (struct vt_change_links){ &changes->pause_prev,
-						 &changes->pause_next };
+	if (special)
+		return (struct vt_change_links){ &special->prev, &special->next };
 	heartbeat = vt_heartbeat_at(registry, code - 1);
 	return (struct vt_change_links){ &heartbeat->change_prev,
 					 &heartbeat->change_next };
@@ -67,10 +74,11 @@ uint32_t vt_change_next(const vitals_registry *registry, uint32_t code)
 
 uint64_t vt_change_number(const vitals_registry *registry, uint32_t code)
 {
+	const struct vt_special *special = special_of(registry, code);
 	const struct vt_cold *cold;
 
-	if (code == VT_PAUSE_CODE)
-		return registry->changes->pause.number;
+	if (special)
+		return special->change.number;
 	cold = vt_slot(registry, VT_KIND_COLD, code - 1);
 	/* Relaxed, here and below: changed under events_lock only. */
 	return atomic_load_explicit(&cold->change, memory_order_relaxed);
@@ -79,10 +87,11 @@ uint64_t vt_change_number(const vitals_registry *registry, uint32_t code)
 static void number_set(vitals_registry *registry, uint32_t code, uint64_t number)
 	VT_REQUIRES(registry->events_lock)
 {
+	struct vt_special *special = special_of(registry, code);
 	struct vt_cold *cold;
 
-	if (code == VT_PAUSE_CODE) {
-		registry->changes->pause.number = number;
+	if (special) {
+		special->change.number = number;
 		return;
 	}
 	cold = vt_slot(registry, VT_KIND_COLD, code - 1);
@@ -92,12 +101,13 @@ static void number_set(vitals_registry *registry, uint32_t code, uint64_t number
 void vt_change_load(const vitals_registry *registry, uint32_t code,
 		    struct vt_change *change)
 {
+	const struct vt_special *special = special_of(registry, code);
 	const struct vt_cold *cold;
 	const struct vt_rare *rare;
 	uint32_t marks, told;
 
-	if (code == VT_PAUSE_CODE) {
-		*change = registry->changes->pause;
+	if (special) {
+		*change = special->change;
 		return;
 	}
 	cold = vt_slot(registry, VT_KIND_COLD, code - 1);
@@ -297,19 +307,35 @@ bool vt_changes_note(vitals_registry *registry, uint32_t index,
 	return true;
 }
 
+/* Return: its number; 0: it could not be told. */
+static uint64_t special_note(vitals_registry *registry, uint32_t code,
+			     const struct vt_tick *tick, uint64_t lasted_ns)
+{
+	struct vt_change *change = &registry->changes->specials[VT_SPECIAL(code)].change;
+	uint64_t number;
+
+	if (!changes_lock(registry))
+		return 0;
+	change_unlink(registry, code);
+	change->at_ns = tick->at_ns;
+	change->lasted_ns = lasted_ns;
+	change_append(registry, code);
+	number = change->number;
+	vt_unlock(&registry->events_lock);
+	changes_wake(registry);
+	return number;
+}
+
 void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick,
 			   uint64_t ns)
 {
-	struct vt_change *pause = &registry->changes->pause;
+	(void)special_note(registry, VT_PAUSE_CODE, tick, ns);
+}
 
-	if (!changes_lock(registry))
-		return;
-	change_unlink(registry, VT_PAUSE_CODE);
-	pause->at_ns = tick->at_ns;
-	pause->lasted_ns = ns;
-	change_append(registry, VT_PAUSE_CODE);
-	vt_unlock(&registry->events_lock);
-	changes_wake(registry);
+uint64_t vt_changes_note_finding(vitals_registry *registry, uint32_t finding,
+				 const struct vt_tick *tick)
+{
+	return special_note(registry, VT_FINDING_CODE(finding), tick, 0);
 }
 
 void vt_changes_stop(vitals_registry *registry, bool stopped)

@@ -14,10 +14,15 @@
 #include "registry.h"
 #include "verdict.h"
 
-#define VT_READERS 65 /* 64, and the notifier's own */
+#define VT_READER_NOTIFIER 64 /* behind those of the service's: our own */
+#define VT_READER_LOG 65
+#define VT_READERS 66
 
-/* What a change is called in the list: a heartbeat's index + 1, or the pause; 0: none. */
+/* What a change is called in the list: a heartbeat's index + 1, the pause, a finding; 0: none. */
 #define VT_PAUSE_CODE UINT32_MAX
+#define VT_FINDING_CODE(i) (UINT32_MAX - 1 - (i))
+#define VT_SPECIALS (1 + VT_FINDINGS)
+#define VT_SPECIAL(code) (UINT32_MAX - (code))
 
 struct vitals_events {
 	vitals_registry *registry; /* NULL: not in use */
@@ -47,6 +52,13 @@ struct vt_change_links {
 	uint32_t *next;
 };
 
+/* A change that is no heartbeat's. */
+struct vt_special {
+	struct vt_change change;
+	uint32_t prev;
+	uint32_t next;
+};
+
 struct vt_changes {
 	_Atomic uint32_t word;
 	/* guarded by events_lock */
@@ -54,10 +66,8 @@ struct vt_changes {
 	uint32_t first;
 	uint32_t last;
 	bool stopped;
-	struct vt_change pause;
-	uint32_t pause_prev;
-	uint32_t pause_next;
-	struct vitals_events readers[VT_READERS]; /* the last is the notifier's */
+	struct vt_special specials[VT_SPECIALS];  /* the pause, and findings */
+	struct vitals_events readers[VT_READERS]; /* the last are our own */
 	bool stuck; /* a turn waited for events_lock in vain; written by turns only */
 };
 
@@ -81,6 +91,10 @@ bool vt_changes_forget(vitals_registry *registry, uint32_t index);
 /* The process did not run for @ns. */
 void vt_changes_note_pause(vitals_registry *registry, const struct vt_tick *tick,
 			   uint64_t ns);
+
+/* A finding is in its slot. Return: the number of its event; 0: it could not be told now. */
+uint64_t vt_changes_note_finding(vitals_registry *registry, uint32_t finding,
+				 const struct vt_tick *tick);
 
 /* Nobody looks any more, or somebody does again. */
 void vt_changes_stop(vitals_registry *registry, bool stopped);

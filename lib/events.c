@@ -8,9 +8,39 @@
 #include "options.h"
 #include "text.h"
 #include "wakefd.h"
+#include "witness.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* How long the log waits for a reader that copies an event. */
+#define READER_WAIT_NS 1000000u
+
+/* What its thread is doing, while that is what the event is about. */
+static void evidence_fill(const vitals_registry *registry, uint32_t index,
+			  const struct vt_change *change, struct vitals_event *event)
+{
+	struct vitals_evidence evidence;
+
+	if (VITALS_STATE_IS_GOOD(change->to) || change->to == VITALS_STARTING ||
+	    !vt_witness_heartbeat(&registry->view, index, change->gen, &evidence))
+		return;
+	event->thread_class = evidence.thread_class;
+	memcpy(event->doing, evidence.doing, sizeof(event->doing));
+}
+
+static bool finding_fill(const vitals_registry *registry, uint32_t finding,
+			 struct vitals_event *event)
+{
+	struct vitals_finding_info info;
+
+	if (!vt_witness_finding(&registry->view, finding, &info))
+		return false;
+	event->kind = info.kind;
+	event->threads = info.threads;
+	memcpy(event->doing, info.doing, sizeof(event->doing));
+	return true;
+}
 
 /* Fills the event from the change and its heartbeat's slot. Return: false if that is gone. */
 static bool event_fill(vitals_registry *registry, uint32_t code,
@@ -29,10 +59,13 @@ static bool event_fill(vitals_registry *registry, uint32_t code,
 	event->kind = VITALS_EVENT_PAUSE;
 	if (code == VT_PAUSE_CODE)
 		return true;
+	if (VT_SPECIAL(code) < VT_SPECIALS)
+		return finding_fill(registry, VT_SPECIAL(code) - 1, event);
 	event->kind = VITALS_EVENT_HEARTBEAT;
 	event->from = change.from;
 	event->to = change.to;
 	event->silence_ns = change.silence_ns;
+	evidence_fill(registry, code - 1, &change, event);
 	return change.gen && vt_heartbeat_describe(registry, code - 1, change.gen, event);
 }
 
@@ -105,16 +138,48 @@ static void reader_begin(vitals_registry *registry, struct vitals_events *reader
 	atomic_store_explicit(&reader->fd, -1, memory_order_relaxed);
 }
 
-void vt_changes_notify_from_now(vitals_registry *registry)
+static void own_begin(vitals_registry *registry, unsigned own)
 {
 	vt_lock(&registry->events_lock);
-	reader_begin(registry, &registry->changes->readers[VT_READERS - 1]);
+	reader_begin(registry, &registry->changes->readers[own]);
 	vt_unlock(&registry->events_lock);
+}
+
+void vt_changes_notify_from_now(vitals_registry *registry)
+{
+	own_begin(registry, VT_READER_NOTIFIER);
 }
 
 int vt_changes_notify(vitals_registry *registry, struct vitals_event *event)
 {
-	return reader_next(registry, &registry->changes->readers[VT_READERS - 1], event);
+	return reader_next(registry, &registry->changes->readers[VT_READER_NOTIFIER],
+			   event);
+}
+
+void vt_changes_log_from_now(vitals_registry *registry)
+{
+	own_begin(registry, VT_READER_LOG);
+}
+
+int vt_changes_log(vitals_registry *registry, struct vitals_event *event,
+		   uint32_t *ret_index, uint32_t *ret_gen)
+{
+	struct vitals_events *reader = &registry->changes->readers[VT_READER_LOG];
+	struct vt_change change = { 0 };
+	int r;
+
+	/* A reader of the host's may be stopped in the middle of a copy. */
+	if (!vt_lock_until(&registry->events_lock,
+			   vt_clock_after(vt_clock_now(), READER_WAIT_NS)))
+		return -EBUSY;
+	r = reader_next_locked(registry, reader, event);
+	if (r == 0 && event->kind == VITALS_EVENT_HEARTBEAT) {
+		vt_change_load(registry, reader->cursor, &change);
+		*ret_index = reader->cursor - 1;
+		*ret_gen = change.gen;
+	}
+	vt_unlock(&registry->events_lock);
+	return r;
 }
 
 int vitals_events_open(vitals_registry *registry, vitals_heartbeat *heartbeat,
@@ -140,7 +205,7 @@ int vitals_events_open(vitals_registry *registry, vitals_heartbeat *heartbeat,
 		return r;
 
 	vt_lock(&registry->events_lock);
-	for (i = 0; i + 1 < VT_READERS && !reader; i++)
+	for (i = 0; i < VT_READER_NOTIFIER && !reader; i++)
 		if (!registry->changes->readers[i].registry)
 			reader = &registry->changes->readers[i];
 	if (reader)
@@ -225,6 +290,64 @@ vitals_events *vitals_events_close(vitals_events *events)
 	return NULL;
 }
 
+/* What its thread is doing, or what was found of several; not in a record of an older size. */
+static void add_doing(const struct vitals_event *event, struct vt_text *text)
+{
+	if (event->size < sizeof(*event))
+		return;
+	if (event->thread_class) {
+		vt_text_add(text, ", ");
+		vt_text_add(text, vitals_class_name((int)event->thread_class));
+	}
+	if (event->doing[0]) {
+		vt_text_add(text, ": ");
+		vt_text_add_clean(text, event->doing);
+	}
+}
+
+/* Of several threads at once. */
+static void add_finding(const struct vitals_event *event, struct vt_text *text)
+{
+	bool whole = event->size >= sizeof(*event) && event->threads;
+
+	vt_text_add(text, event->kind == VITALS_EVENT_ASLEEP ? "all " : "deadlock of ");
+	if (whole) {
+		vt_text_add_u64(text, event->threads);
+		vt_text_add(text, " ");
+	}
+	vt_text_add(text, "threads");
+	if (event->kind == VITALS_EVENT_ASLEEP)
+		vt_text_add(text, " are asleep");
+	add_doing(event, text);
+}
+
+static void add_heartbeat(const struct vitals_event *event, struct vt_text *text)
+{
+	vt_text_add(text, "heartbeat ");
+	vt_text_add(text, event->name);
+	vt_text_add(text, " is ");
+	vt_text_add(text, vitals_state_name(event->to));
+	if (event->scope[0]) {
+		vt_text_add(text,
+			    event->to == VITALS_UNBOUNDED ? " because of " : " in ");
+		vt_text_add(text, event->scope);
+	}
+	if (event->to == VITALS_SILENT || event->to == VITALS_STUCK) {
+		vt_text_add(text, " for ");
+		vt_text_add_duration(text, event->silence_ns);
+	} else if (event->from >= 0) {
+		vt_text_add(text, " after ");
+		vt_text_add_duration(text, event->lasted_ns);
+		vt_text_add(text, " ");
+		vt_text_add(text, vitals_state_name(event->from));
+	}
+	if (event->tid) {
+		vt_text_add(text, ", tid ");
+		vt_text_add_u64(text, event->tid);
+	}
+	add_doing(event, text);
+}
+
 int vitals_event_text(const struct vitals_event *event, char *buffer, size_t size)
 {
 	struct vt_text text;
@@ -235,29 +358,10 @@ int vitals_event_text(const struct vitals_event *event, char *buffer, size_t siz
 	if (event->kind == VITALS_EVENT_PAUSE) {
 		vt_text_add(&text, "the process did not run for ");
 		vt_text_add_duration(&text, event->lasted_ns);
-		return (int)text.length;
-	}
-	vt_text_add(&text, "heartbeat ");
-	vt_text_add(&text, event->name);
-	vt_text_add(&text, " is ");
-	vt_text_add(&text, vitals_state_name(event->to));
-	if (event->scope[0]) {
-		vt_text_add(&text,
-			    event->to == VITALS_UNBOUNDED ? " because of " : " in ");
-		vt_text_add(&text, event->scope);
-	}
-	if (event->to == VITALS_SILENT || event->to == VITALS_STUCK) {
-		vt_text_add(&text, " for ");
-		vt_text_add_duration(&text, event->silence_ns);
-	} else if (event->from >= 0) {
-		vt_text_add(&text, " after ");
-		vt_text_add_duration(&text, event->lasted_ns);
-		vt_text_add(&text, " ");
-		vt_text_add(&text, vitals_state_name(event->from));
-	}
-	if (event->tid) {
-		vt_text_add(&text, ", tid ");
-		vt_text_add_u64(&text, event->tid);
+	} else if (event->kind == VITALS_EVENT_HEARTBEAT) {
+		add_heartbeat(event, &text);
+	} else {
+		add_finding(event, &text);
 	}
 	return (int)text.length;
 }

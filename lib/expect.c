@@ -12,7 +12,6 @@
 #include "vitals.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,85 +39,6 @@ struct expectation {
 static void thread_ended(void *innermost);
 static struct vt_key expect_key = { .ended = thread_ended };
 
-/* What a thread does, from the kernel's files: as far as they can be read. */
-static size_t task_read(uint32_t tid, const char *what, char *buffer, size_t size)
-{
-	char path[64];
-	struct vt_text text;
-	ssize_t n;
-	int fd;
-
-	vt_text_init(&text, path, sizeof(path));
-	vt_text_add(&text, "/proc/self/task/");
-	vt_text_add_u64(&text, tid);
-	vt_text_add(&text, what);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buffer, size - 1);
-	if (fd >= 0)
-		(void)close(fd);
-	buffer[n < 0 ? 0 : n] = 0;
-	return n < 0 ? 0 : (size_t)n;
-}
-
-static const char *syscall_name(long number)
-{
-	static const struct {
-		long number;
-		const char *name;
-	} names[] = {
-		{ SYS_futex, "futex, a lock or a condition" },
-		{ SYS_read, "read" },
-		{ SYS_write, "write" },
-		{ SYS_ppoll, "ppoll" },
-		{ SYS_pselect6, "pselect6" },
-		{ SYS_epoll_pwait, "epoll_pwait" },
-		{ SYS_nanosleep, "nanosleep" },
-		{ SYS_clock_nanosleep, "clock_nanosleep" },
-		{ SYS_wait4, "wait4" },
-		{ SYS_waitid, "waitid" },
-		{ SYS_connect, "connect" },
-		{ SYS_accept4, "accept4" },
-		{ SYS_recvfrom, "recvfrom" },
-		{ SYS_recvmsg, "recvmsg" },
-		{ SYS_fsync, "fsync" },
-#ifdef SYS_poll
-		{ SYS_poll, "poll" },
-		{ SYS_epoll_wait, "epoll_wait" },
-#endif
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (names[i].number == number)
-			return names[i].name;
-	return NULL;
-}
-
-static void task_describe(struct vt_text *text, uint32_t tid)
-{
-	char buffer[512];
-	const char *at, *name;
-
-	vt_text_add(text, "; thread ");
-	vt_text_add_u64(text, tid);
-	/* "tid (name) S …", and the name may be anything. */
-	at = task_read(tid, "/stat", buffer, sizeof(buffer)) ? strrchr(buffer, ')')
-							     : NULL;
-	if (!at || !at[1])
-		return;
-	vt_text_add(text, at[2] == 'R'   ? " is running"
-			  : at[2] == 'D' ? " waits for a device"
-					 : " sleeps");
-	if (at[2] == 'R' || !task_read(tid, "/syscall", buffer, sizeof(buffer)) ||
-	    buffer[0] < '0' || buffer[0] > '9')
-		return;
-	name = syscall_name(strtol(buffer, NULL, 10));
-	vt_text_add(text, " in ");
-	vt_text_add(text, name ? name : "system call ");
-	if (!name)
-		vt_text_add_u64(text, strtoul(buffer, NULL, 10));
-}
-
 static void place_add(struct vt_text *text, const char *file, int line,
 		      const char *function)
 {
@@ -139,33 +59,37 @@ static void line_write(struct vt_text *text)
 	(void)!write(STDERR_FILENO, text->at, length);
 }
 
-/* As scaled, rather than as written down; 0: not known. */
-static uint64_t timeout_of(const struct expectation *expectation)
+/* Its timeout as scaled, rather than as written down, and what its thread does; 0: not known. */
+static void row_of(const struct expectation *expectation,
+		   struct vitals_heartbeat_info *info)
 {
-	struct vitals_heartbeat_info info;
 	vitals_snapshot *snapshot = NULL;
 
-	VITALS_INIT(&info);
+	VITALS_INIT(info);
 	if (vitals_snapshot_take(expectation->registry, &snapshot) == 0)
-		(void)vitals_snapshot_heartbeat(snapshot, 0, &info);
+		(void)vitals_snapshot_heartbeat(snapshot, 0, info);
 	(void)vitals_snapshot_free(snapshot);
-	return info.timeout_ns;
 }
 
 static void stall_write(const struct expectation *expectation, uint64_t silence_ns,
 			bool over)
 {
+	struct vitals_heartbeat_info info;
 	char buffer[LINE_BYTES];
 	struct vt_text text;
 
+	row_of(expectation, &info);
 	vt_text_init(&text, buffer, sizeof(buffer));
 	place_add(&text, expectation->file, expectation->line, expectation->function);
 	vt_text_add(&text, over ? "was silent for " : "silent for ");
 	vt_text_add_duration(&text, silence_ns);
 	vt_text_add(&text, ", allowed ");
-	vt_text_add_duration(&text, timeout_of(expectation));
+	vt_text_add_duration(&text, info.timeout_ns);
 	if (!over) {
-		task_describe(&text, expectation->tid);
+		vt_text_add(&text, "; thread ");
+		vt_text_add_u64(&text, expectation->tid);
+		vt_text_add(&text, info.doing[0] ? " " : "");
+		vt_text_add(&text, info.doing);
 		vt_text_add(&text, ". Its stack: gdb PROGRAM CORE; or a beat is missing: "
 				   "vitals_heartbeat_touch(vitals_expected())");
 	}

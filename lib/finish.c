@@ -7,6 +7,7 @@
  */
 
 #include "clock.h"
+#include "log.h"
 #include "main.h"
 #include "missing.h"
 #include "notifier.h"
@@ -314,6 +315,7 @@ int vitals_quitter_finish(vitals_quitter *main_quitter, struct vitals_result *re
 	result_fill(main_quitter, n, now_ns, &mine);
 	/* A shutdown may be over before the monitor has seen it. */
 	vt_systemd_last_at(registry, now_ns);
+	vt_log_last_at(registry, now_ns);
 	if (result)
 		(void)vt_record_store(result, &mine, sizeof(mine));
 	return mine.status;

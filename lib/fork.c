@@ -3,8 +3,12 @@
 #include "fork.h"
 
 #include "clock.h"
+#include "sandbox.h"
+#include "spares.h"
+#include "task.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* How long fork waits for a lock of ours before it goes on without. */
 #define FORK_WAIT_NS 1000000000u
@@ -64,6 +68,9 @@ void vt_fork_prepare(uint64_t until_ns) VT_UNCHECKED
 		/* It is started under the lock, so it cannot be started meanwhile. */
 		if (registry->fork_locked && fork_run(registry) == VT_RUN_NEVER)
 			fork_save(registry);
+		/* None is half made, in the child. */
+		registry->fork_spares = registry->fork_locked &&
+					vt_lock_until(&registry->spares_lock, until_ns);
 	}
 }
 
@@ -76,6 +83,8 @@ void vt_fork_parent(void) VT_UNCHECKED
 	for (registry = list; registry; registry = registry->next) {
 		if (registry->fork_saved)
 			fork_unsave(registry);
+		if (registry->fork_spares)
+			vt_unlock(&registry->spares_lock);
 		if (registry->fork_locked)
 			vt_unlock(&registry->lock);
 	}
@@ -108,11 +117,24 @@ static bool fork_keep(vitals_registry *registry)
 	return true;
 }
 
+/* What was for the parent's monitor: its segments to come, its status file. */
+static void fork_disown(vitals_registry *registry, bool whole)
+{
+	/* One of which nothing is known is lost to the child. */
+	if (!whole || !registry->fork_spares)
+		memset(registry->spares, 0, sizeof(registry->spares));
+	vt_spares_free(registry);
+	vt_sandbox_end(&registry->sandbox);
+	vt_proc_end(&registry->proc);
+	vt_lock_reset(&registry->spares_lock);
+}
+
 static void fork_child(void)
 {
 	vitals_registry *registry;
 	bool whole = fork_holds();
 
+	vt_task_note();
 	vt_lock_reset(&list_lock);
 	atomic_store_explicit(&fork_holder, 0, memory_order_relaxed);
 	for (registry = list; registry; registry = registry->next) {
@@ -122,6 +144,7 @@ static void fork_child(void)
 			fork_forget(registry);
 		if (whole)
 			fork_unsave(registry);
+		fork_disown(registry, whole);
 		vt_lock_reset(&registry->lock);
 		vt_lock_reset(&registry->judge);
 		vt_lock_reset(&registry->events_lock);
@@ -178,4 +201,23 @@ void vt_fork_remove(vitals_registry *registry)
 	if (*at)
 		*at = registry->next;
 	vt_unlock(&list_lock);
+}
+
+bool vt_fork_each(bool (*fn)(vitals_registry *registry, void *user), void *user)
+{
+	vitals_registry *registry;
+	bool on = true;
+
+	if (!vt_trylock(&list_lock))
+		return false;
+	for (registry = list; registry && on; registry = registry->next) {
+		if (!vt_trylock(&registry->lock)) {
+			on = false;
+		} else {
+			on = fn(registry, user);
+			vt_unlock(&registry->lock);
+		}
+	}
+	vt_unlock(&list_lock);
+	return on;
 }

@@ -23,6 +23,12 @@ int vt_fork_watch(void);
 void vt_fork_prepare(uint64_t until_ns);
 void vt_fork_parent(void);
 
+/*
+ * Calls @fn for every registry of the process, under its lock, until it returns false; waits for no
+ * lock. Return: whether it was called for all and said true each time.
+ */
+bool vt_fork_each(bool (*fn)(vitals_registry *registry, void *user), void *user);
+
 /* Before it is laid out, so that no fork misses it; once is enough, more do nothing. */
 void vt_fork_add(vitals_registry *registry);
 void vt_fork_remove(vitals_registry *registry);

@@ -11,7 +11,11 @@
 
 #include <pthread.h>
 
-/* Starts one: every signal blocked, a name, a small stack. Return: 0 or a negative errno. */
+/*
+ * Starts one: every signal blocked, a name, a small stack. It has begun when this returns: a filter
+ * of system calls that the host installs from then on finds nothing of the C library's still to do.
+ * Return: 0 or a negative errno.
+ */
 int vt_helper_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
 
 #endif

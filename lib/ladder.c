@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "leave.h"
 #include "lines.h"
+#include "log.h"
 #include "missing.h"
 #include "quitter.h"
 #include "rows.h"
@@ -226,6 +227,7 @@ static void report_write(vitals_registry *registry, struct vt_ladder *ladder, bo
 		text_write(ladder, "vitals: all threads have left, the process has not");
 	/* The service manager's last word of us, for the process may be about to leave. */
 	vt_systemd_turn_at(registry, now_ns);
+	vt_log_last_at(registry, now_ns);
 	STORE(ladder->written, 1);
 	vt_futex_wake(&ladder->written, INT32_MAX);
 }

@@ -30,7 +30,9 @@
 #define VT_COARSE 34
 #define VT_FINE 130
 #define VT_FRAMES 32
-#define VT_SCOPE_NAMES 257 /* the last is for all the rest */
+#define VT_FINDINGS 9       /* all asleep, and eight deadlocks */
+#define VT_FINDING_ASLEEP 0 /* the place of the former */
+#define VT_SCOPE_NAMES 257  /* the last is for all the rest */
 
 enum vt_kind {
 	VT_KIND_ROOT,
@@ -48,6 +50,9 @@ enum vt_kind {
 	VT_KIND_RARE,  /* of the same heartbeat: what most never need; same index */
 	VT_KIND_SCOPES,
 	VT_KIND_SCOPE_NAME,
+	VT_KIND_EVIDENCE, /* of the same heartbeat: what its thread is doing; same index */
+	VT_KIND_LATE,     /* of the same member: the same; same index */
+	VT_KIND_FINDING,
 	VT_KINDS,
 };
 
@@ -175,6 +180,7 @@ struct vt_root {
 	_Atomic uint32_t timeout_scale;  /* thousandths */
 	_Atomic uint32_t used[VT_KINDS]; /* slots ever used are below this */
 	_Atomic uint32_t main_quitter;   /* index + 1 */
+	_Atomic uint64_t deadlocks;      /* found so far */
 	struct vt_summary summary;
 	struct vt_totals totals;
 	_Atomic uint32_t quick[VT_HOLDS]; /* quick holds: index + 1 of the member */
@@ -245,6 +251,8 @@ struct vt_hot {
 #define VT_COLD_INFORMATIVE 2u /* as one of these */
 #define VT_COLD_RARE 4u        /* its rare part is in use */
 #define VT_COLD_STALE 8u       /* its newest event is of the slot's user before */
+#define VT_COLD_EVIDENCE 16u   /* its thread was looked at */
+#define VT_COLD_UNSURE 32u     /* and is to be again */
 
 /*
  * The cold part: who owns it, and the monitor's memory of it. What is the monitor's own is about the
@@ -308,6 +316,31 @@ struct vt_scope_name {
 	_Atomic uint64_t name[VT_NAME_WORDS];
 	_Atomic uint64_t overruns;
 	_Atomic uint64_t overrun_ns;
+};
+
+/*
+ * What a thread is doing: a struct vitals_evidence in words, under its sequence number. gen: of the
+ * heartbeat or member it is about; whoever finds another has none. Looked at only where a mark says
+ * that there is something: pages that nobody writes nor reads take no memory.
+ */
+#define VT_EVIDENCE_WORDS 104
+struct vt_evidence_slot {
+	_Atomic uint32_t sequence; /* odd while it is written */
+	_Atomic uint32_t gen;
+	_Atomic uint64_t words[VT_EVIDENCE_WORDS];
+};
+
+/* What was found of several threads at once; its number is 0 before the first. */
+#define VT_DOING_WORDS 64
+struct vt_finding_slot {
+	_Atomic uint32_t sequence; /* odd while it is written */
+	_Atomic uint32_t kind;
+	_Atomic uint64_t number;
+	_Atomic uint64_t at_ns;
+	_Atomic uint64_t key;
+	_Atomic uint32_t threads;
+	_Atomic uint32_t over;
+	_Atomic uint64_t doing[VT_DOING_WORDS];
 };
 
 /*
@@ -392,6 +425,9 @@ struct vt_member_slot {
 	_Atomic uint32_t heartbeat;
 	_Atomic uint32_t number;
 	_Atomic uint32_t count;
+	_Atomic uint32_t
+		evidence; /* the gen of whom there is evidence of: the monitor's */
+	_Atomic uint32_t reserved;
 	_Atomic uint64_t name[VT_NAME_WORDS];
 };
 
@@ -429,6 +465,6 @@ _Static_assert(sizeof(struct vt_hot) == 128, "a hot part is two lines");
 _Static_assert(sizeof(struct vt_cold) == 64, "a cold part is a line");
 _Static_assert(sizeof(struct vt_frame) == 96, "a frame has 96 bytes");
 _Static_assert(sizeof(struct vt_quitter_slot) == 144, "a quitter has 144 bytes");
-_Static_assert(sizeof(struct vt_member_slot) == 136, "a member has 136 bytes");
+_Static_assert(sizeof(struct vt_member_slot) == 144, "a member has 144 bytes");
 
 #endif

@@ -3,6 +3,7 @@
 #include "leave.h"
 
 #include "clock.h"
+#include "task.h"
 
 #include <signal.h>
 #include <sys/syscall.h>
@@ -31,7 +32,7 @@ static void core_dump(void)
 	sigemptyset(&unblocked);
 	sigaddset(&unblocked, SIGABRT);
 	(void)pthread_sigmask(SIG_UNBLOCK, &unblocked, NULL);
-	(void)syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGABRT);
+	(void)syscall(SYS_tgkill, getpid(), vt_task_self(), SIGABRT);
 }
 
 void vt_leave(bool core, int status)

@@ -86,12 +86,20 @@ bool vt_lines_begin(struct vt_lines *lines, int fd, struct vt_file file,
 	lines->fd = fd;
 	lines->socket = S_ISSOCK(st.st_mode);
 	lines->opened = false;
+	lines->torn = false;
 	lines->until_ns = until_ns;
 	lines->n = 0;
 	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		again = open_again(fd);
+		now = vt_file_of(again);
 		lines->opened = again >= 0;
 		lines->fd = again >= 0 ? again : fd;
+		/* Closed by the host just now, and another file opened. */
+		if (again >= 0 &&
+		    (now.device != file.device || now.inode != file.inode)) {
+			(void)close(again);
+			return false;
+		}
 	}
 	signals_hold(lines);
 	return true;
@@ -113,6 +121,7 @@ bool vt_lines_put(struct vt_lines *lines, struct vt_text *line)
 		line->length = line->size - 2;
 	line->at[line->length++] = '\n';
 	lines->n++;
+	lines->torn = false;
 	while (done < line->length) {
 		struct pollfd wait = { .fd = lines->fd, .events = POLLOUT };
 		uint64_t now_ns = vt_clock_now();
@@ -130,6 +139,7 @@ bool vt_lines_put(struct vt_lines *lines, struct vt_text *line)
 		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return false;
 		done += n > 0 ? (size_t)n : 0;
+		lines->torn = done && done < line->length;
 	}
 	return true;
 }

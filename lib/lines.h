@@ -18,6 +18,7 @@ struct vt_lines {
 	int fd;
 	bool socket;
 	bool opened;       /* by us, not to block: to be closed */
+	bool torn;         /* the last line was written in part */
 	uint64_t until_ns; /* a reader is not waited for after that */
 	unsigned n;        /* lines so far */
 	sigset_t before;

@@ -5,6 +5,7 @@
 #include "changes.h"
 #include "frames.h"
 #include "inbox.h"
+#include "suspects.h"
 
 #include <string.h>
 
@@ -234,9 +235,12 @@ static uint64_t look_within(const struct vt_looks *looks, const struct looked *a
 
 /* When to look again, in the wheel's time; 0: nothing but somebody's doing will change it. */
 static uint64_t look_again(const struct vt_looks *looks, const struct looked *at,
-			   bool told)
+			   bool told, uint64_t soon_ns)
 {
 	uint64_t stays_ns = at->verdict.stays_ns, within_ns = look_within(looks, at);
+
+	if (soon_ns < within_ns)
+		within_ns = soon_ns;
 
 	/* What readers could not be told is told in the next turn. */
 	if (!told)
@@ -262,6 +266,83 @@ static bool bury_due(const struct vt_looks *looks, const struct looked *at,
 	return tick->at_ns % LOOK_MAX_NS < within_ns + tick->tick_ns;
 }
 
+static struct vt_suspect_key suspect_key(const struct looked *at)
+{
+	bool framed = at->sign.framed.depth;
+	struct vt_suspect_key key = { .kind = VT_KIND_HOT,
+				      .index = at->index,
+				      .gen = at->gen,
+				      .since = framed ? at->sign.framed.entered_ns
+						      : at->verdict.beat_ns };
+	uint64_t unused;
+
+	vt_owner_load(&at->registry->view, at->cold, &key.tid, &unused);
+	return key;
+}
+
+static void mark(const struct looked *at, uint8_t on, uint8_t off)
+{
+	uint8_t marks = KNOWN(at->cold, marks);
+
+	if ((marks | on) != marks || (marks & off))
+		REMEMBER(at->cold, marks, (uint8_t)((marks | on) & ~off));
+}
+
+/* What its thread does, for what is told now, or could not be told before. */
+static void evidence_take(struct vt_looks *looks, const struct looked *at,
+			  const struct vt_tick *tick)
+{
+	struct vt_suspect_key key;
+	bool known;
+
+	if (at->verdict.state == at->sign.state &&
+	    (KNOWN(at->cold, marks) & (VT_COLD_EVIDENCE | VT_COLD_UNSURE)) ==
+		    VT_COLD_EVIDENCE)
+		return;
+	key = suspect_key(at);
+	if (!key.tid)
+		return;
+	known = vt_suspects_take(at->registry, looks->suspects, &key,
+				 at->verdict.state == VITALS_DEAD,
+				 vt_slot(at->registry, VT_KIND_EVIDENCE, at->index),
+				 tick);
+	mark(at, VT_COLD_EVIDENCE | (known ? 0 : VT_COLD_UNSURE),
+	     known ? VT_COLD_UNSURE : 0);
+}
+
+/*
+ * Half of its time is gone, or all of it: what does its thread do? Return: when to ask next, from now;
+ * UINT64_MAX: any time.
+ */
+static uint64_t suspect(struct vt_looks *looks, const struct looked *at,
+			const struct vt_tick *tick)
+{
+	uint64_t silence_ns = at->verdict.silence_ns, stays_ns = at->verdict.stays_ns;
+	uint32_t state = at->verdict.state;
+	struct vt_suspect_key key;
+
+	if (!KNOWN(at->cold, owner))
+		return UINT64_MAX;
+	if (vt_worst_bad(state)) {
+		evidence_take(looks, at, tick);
+		return UINT64_MAX;
+	}
+	if (KNOWN(at->cold, marks) & VT_COLD_EVIDENCE) {
+		key = suspect_key(at);
+		vt_suspects_clear(at->registry, looks->suspects, &key);
+		mark(at, 0, VT_COLD_EVIDENCE | VT_COLD_UNSURE);
+	}
+	if ((state != VITALS_HEALTHY && state != VITALS_STARTING) ||
+	    stays_ns == UINT64_MAX)
+		return UINT64_MAX;
+	if (silence_ns < stays_ns)
+		return (stays_ns - silence_ns) / 2 + 1;
+	key = suspect_key(at);
+	if (key.tid)
+		vt_suspects_look(at->registry, looks->suspects, &key);
+	return (silence_ns + stays_ns) / VT_TICKS + 1;
+}
+
 /* The scopes it is in, if it ever was in any. */
 static void scopes_load(struct looked *at, const struct vt_tick *tick)
 {
@@ -285,6 +366,7 @@ uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 		    struct vt_looks *looks, bool in_passing)
 {
 	struct looked at;
+	uint64_t soon_ns;
 	bool told;
 
 	/* Not emptied first: what is not filled in is large, and for those in scopes. */
@@ -315,14 +397,16 @@ uint64_t vt_look_at(vitals_registry *registry, uint32_t index, const struct vt_t
 		at.verdict = vt_judge(&at.sign, tick, tick->at_ns);
 	}
 	remember(looks, &at, tick);
+	soon_ns = suspect(looks, &at, tick);
 	told = vt_changes_note(registry, index, &at.verdict, tick);
 	if (at.shortest_ns < looks->shortest_ns)
 		looks->shortest_ns = at.shortest_ns;
 	if (at.shortest_ns < looks->round_shortest_ns)
 		looks->round_shortest_ns = at.shortest_ns;
-	if (in_passing && told && !vt_worst_bad(at.verdict.state))
+	if (in_passing && told && !vt_worst_bad(at.verdict.state) &&
+	    soon_ns == UINT64_MAX)
 		return UINT64_MAX;
-	return look_again(looks, &at, told);
+	return look_again(looks, &at, told, soon_ns);
 }
 
 void vt_look_put(vitals_registry *registry, uint32_t index, uint64_t again_ns,

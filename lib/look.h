@@ -28,6 +28,7 @@ struct vt_looks {
 	uint64_t shortest_ns;       /* timeout: none that is watched has less */
 	uint64_t round_shortest_ns; /* of those looked at since the round began */
 	bool changed;               /* since somebody cleared it */
+	struct vt_suspects *suspects;
 	struct vt_worst_list worst;
 };
 

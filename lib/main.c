@@ -8,6 +8,7 @@
 #include "monitor.h"
 #include "notifier.h"
 #include "options.h"
+#include "stragglers.h"
 #include "thread.h"
 #include "unblock.h"
 
@@ -287,6 +288,14 @@ static uint64_t work_turn(vitals_registry *registry, uint64_t now_ns)
 	return wish_ns < climb_ns ? wish_ns : climb_ns;
 }
 
+static uint64_t work_late(vitals_registry *registry, uint64_t now_ns)
+{
+	if (!registry->main)
+		return UINT64_MAX;
+	return vt_stragglers_turn_at(registry, &registry->monitor->suspects,
+				     &registry->main->ladder, now_ns);
+}
+
 static unsigned work_fds(vitals_registry *registry, struct pollfd *fds, unsigned room)
 {
 	return registry->main ? vt_main_fds(registry->main, fds, NULL, room) : 0;
@@ -305,4 +314,5 @@ static void work_ready(vitals_registry *registry, const struct pollfd *fds, unsi
 	(void)now_ns;
 }
 
-const struct vt_monitor_work vt_main_work = { work_turn, work_fds, work_ready };
+const struct vt_monitor_work vt_main_work = { work_turn, work_late, work_fds,
+					      work_ready };

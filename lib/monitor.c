@@ -2,9 +2,12 @@
 
 #include "monitor.h"
 
+#include "abort.h"
+#include "beacon.h"
 #include "changes.h"
 #include "clock.h"
 #include "inbox.h"
+#include "log.h"
 #include "systemd.h"
 
 #include <errno.h>
@@ -29,6 +32,13 @@
 #define LOOK_NS 10000u
 #define BATCH 16u
 
+static void monitor_ended(vitals_registry *registry)
+{
+	vt_suspects_end(registry, &registry->monitor->suspects, true);
+}
+
+static const struct vt_hooks monitor_hooks = { .ended = monitor_ended };
+
 int vt_monitor_make(vitals_registry *registry)
 {
 	int r = vt_changes_make(registry);
@@ -40,6 +50,8 @@ int vt_monitor_make(vitals_registry *registry)
 		return -ENOMEM;
 	registry->monitor->looks.shortest_ns = UINT64_MAX;
 	registry->monitor->looks.round_shortest_ns = UINT64_MAX;
+	registry->monitor->looks.suspects = &registry->monitor->suspects;
+	vt_registry_hook(registry, &monitor_hooks);
 	return 0;
 }
 
@@ -125,19 +137,32 @@ struct turn {
 		until_ns; /* no more looks then; 0: as many as it takes, in a time that stands still */
 	uint64_t clock_ns; /* read last */
 	uint64_t busy_ns;
+	uint64_t spent_ns; /* on what threads do, of what busy_ns has */
 	uint32_t looks;
 };
+
+/* What was spent on what threads do since this was asked last. */
+static uint64_t turn_spent(struct turn *turn)
+{
+	uint64_t spent_ns = turn->monitor->suspects.spent_ns - turn->spent_ns;
+
+	turn->spent_ns += spent_ns;
+	return spent_ns;
+}
 
 /* Return: whether there is time for more. */
 static bool turn_looked(struct turn *turn)
 {
-	uint64_t now_ns;
+	uint64_t now_ns, spent_ns;
 
 	if (++turn->looks % LOOKS || !turn->until_ns)
 		return true;
 	now_ns = vt_clock_now();
-	if (now_ns - turn->clock_ns < (uint64_t)LOOKS * LOOK_NS)
+	spent_ns = turn_spent(turn);
+	if (now_ns - turn->clock_ns < (uint64_t)LOOKS * LOOK_NS + spent_ns)
 		turn->busy_ns += now_ns - turn->clock_ns;
+	else
+		turn->busy_ns += spent_ns;
 	turn->clock_ns = now_ns;
 	return now_ns < turn->until_ns;
 }
@@ -284,9 +309,11 @@ static void turn_locked(vitals_registry *registry, struct turn *turn, uint64_t n
 	struct vt_monitor *monitor = turn->monitor;
 	struct vt_looks *looks = &monitor->looks;
 	const struct vt_monitor_work *work;
-	uint64_t paused_ns, ran_ns = looks->ran_ns, wish_ns = UINT64_MAX;
+	uint64_t paused_ns, ran_ns = looks->ran_ns, wish_ns = UINT64_MAX, late_ns;
 	bool more;
 
+	turn->spent_ns = monitor->suspects.spent_ns;
+	vt_suspects_turn(&monitor->suspects, turn->until_ns);
 	paused_ns = tick_advance(monitor, now_ns, vt_clock_real());
 	vt_tick_store(&registry->root->tick, &monitor->tick);
 	if (paused_ns)
@@ -298,23 +325,36 @@ static void turn_locked(vitals_registry *registry, struct turn *turn, uint64_t n
 	started_up_latch(registry, looks);
 	/* Acquire, as in watch.c: pairs with vt_monitor_work(). */
 	work = atomic_load_explicit(&monitor->work, memory_order_acquire);
-	if (work)
+	if (work) {
+		late_ns = work->late(registry, now_ns);
 		wish_ns = work->turn(registry, now_ns);
+		wish_ns = late_ns < wish_ns ? late_ns : wish_ns;
+	}
 	*ret_next_ns = more ? now_ns : now_ns + monitor->tick.tick_ns;
 	if (wish_ns < *ret_next_ns)
 		*ret_next_ns = wish_ns;
 	monitor->wish_ns = wish_ns;
-	monitor->busy_ns = turn->busy_ns;
+	monitor->busy_ns = turn->busy_ns + (turn->until_ns ? turn_spent(turn) : 0);
 }
 
 /* Behind the turn and its lock: what the stages have come to is told at once. */
 static void messages_see_to(vitals_registry *registry, uint64_t now_ns,
 			    uint64_t *ret_next_ns)
 {
-	uint64_t wish_ns = vt_systemd_look_at(registry, now_ns);
+	const uint64_t wishes_ns[] = {
+		vt_systemd_look_at(registry, now_ns),
+		vt_log_look_at(registry, now_ns),
+		vt_beacon_look_at(registry, now_ns),
+	};
+	/* Last: it may be the end. */
+	uint64_t abort_ns = vt_abort_turn_at(registry, now_ns);
+	unsigned i;
 
-	if (wish_ns < *ret_next_ns)
-		*ret_next_ns = wish_ns;
+	if (abort_ns < *ret_next_ns)
+		*ret_next_ns = abort_ns;
+	for (i = 0; i < sizeof(wishes_ns) / sizeof(wishes_ns[0]); i++)
+		if (wishes_ns[i] < *ret_next_ns)
+			*ret_next_ns = wishes_ns[i];
 }
 
 int vt_monitor_turn_at(vitals_registry *registry, uint64_t now_ns, uint64_t *ret_next_ns)

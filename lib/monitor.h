@@ -10,8 +10,10 @@
 #ifndef VT_MONITOR_H
 #define VT_MONITOR_H
 
+#include "asleep.h"
 #include "look.h"
 #include "registry.h"
+#include "suspects.h"
 #include "sweep.h"
 #include "verdict.h"
 
@@ -21,6 +23,8 @@
 struct vt_monitor_work {
 	/* In every turn, after the judging. Return: when it wants the next, UINT64_MAX: no wish. */
 	uint64_t (*turn)(vitals_registry *registry, uint64_t now_ns);
+	/* In every turn, by whoever judges: what those who do not leave are doing. Return: as above. */
+	uint64_t (*late)(vitals_registry *registry, uint64_t now_ns);
 	/* Descriptors to poll while waiting. Return: how many of @room were filled. */
 	unsigned (*fds)(vitals_registry *registry, struct pollfd *fds, unsigned room);
 	/* They were polled, and some have something. */
@@ -37,9 +41,11 @@ struct vt_monitor {
 	uint64_t wish_ns;      /* guarded by judge: when main wanted the next turn */
 	struct vt_looks looks; /* guarded by judge */
 	struct vt_sweep sweep; /* guarded by judge */
-	pthread_t thread;      /* guarded by monitor_control */
-	_Atomic uint32_t tid;  /* the thread's own, 0: it is not there */
-	bool joinable;         /* guarded by monitor_control */
+	struct vt_suspects suspects; /* guarded by judge */
+	struct vt_asleep asleep;     /* guarded by judge */
+	pthread_t thread;            /* guarded by monitor_control */
+	_Atomic uint32_t tid;        /* the thread's own, 0: it is not there */
+	bool joinable;               /* guarded by monitor_control */
 };
 
 /* The room. Return: 0; -ENOMEM. */

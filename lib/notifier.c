@@ -2,9 +2,11 @@
 
 #include "notifier.h"
 
+#include "beacon.h"
 #include "clock.h"
 #include "events.h"
 #include "helper.h"
+#include "log.h"
 #include "monitor.h"
 #include "systemd.h"
 #include "task.h"
@@ -121,6 +123,8 @@ static void *notifier_run(void *arg)
 			break;
 		/* Before anything that may take for ever. */
 		vt_systemd_turn_at(registry, vt_clock_now());
+		vt_log_turn_at(registry, vt_clock_now());
+		vt_beacon_turn_at(registry, vt_clock_now());
 		busy = tell_one(registry);
 		again_ns = vt_thread_callbacks_run(registry);
 		if (!busy)
@@ -225,7 +229,8 @@ int vt_notifier_resume(vitals_registry *registry)
 		wanted |= notifier->fn != NULL;
 		vt_unlock(&registry->notifier_lock);
 	}
-	wanted |= vt_systemd_asked(registry);
+	wanted |= vt_systemd_asked(registry) || vt_log_asked(registry) ||
+		  vt_beacon_asked(registry);
 	return wanted ? vt_notifier_start(registry) : 0;
 }
 
@@ -240,6 +245,26 @@ static bool from_callback(const struct vt_notifier *notifier)
 bool vt_notifier_is_here(const vitals_registry *registry)
 {
 	return registry->notifier && from_callback(registry->notifier);
+}
+
+void vt_notifier_calling(vitals_registry *registry, struct vt_calling *ret)
+{
+	struct vt_notifier *notifier = registry->notifier;
+
+	*ret = (struct vt_calling){ 0 };
+	if (!notifier)
+		return;
+	/* Relaxed, all: what changes meanwhile shows in the switches of the thread that it is. */
+	ret->tid = atomic_load_explicit(&notifier->tid, memory_order_relaxed);
+	ret->away = atomic_load_explicit(&notifier->calling, memory_order_relaxed) ||
+		    (registry->tree &&
+		     atomic_load_explicit(&registry->tree->away, memory_order_relaxed));
+	/* Who holds it is setting one. */
+	ret->expected = true;
+	if (vt_trylock(&registry->notifier_lock)) {
+		ret->expected = notifier->fn != NULL;
+		vt_unlock(&registry->notifier_lock);
+	}
 }
 
 int vt_notifier_stop(vitals_registry *registry)

@@ -26,6 +26,15 @@ int vt_notifier_stop(vitals_registry *registry);
 /* Is this thread it? */
 bool vt_notifier_is_here(const vitals_registry *registry) VT_REQUIRES(registry->lock);
 
+/* How it stands, for who wants to know whether anybody is left to wake a thread of the host's. */
+struct vt_calling {
+	uint32_t tid;  /* of its thread; 0: there is none */
+	bool away;     /* that thread is in a callback of the host's */
+	bool expected; /* there is a callback, to be called for every event */
+};
+void vt_notifier_calling(vitals_registry *registry, struct vt_calling *ret)
+	VT_REQUIRES(registry->lock);
+
 /* It has something to do. Async-signal-safe. */
 void vt_notifier_wake(vitals_registry *registry);
 

@@ -53,6 +53,15 @@ static void scope_add(struct vt_text *line, const struct vitals_heartbeat_info *
 	}
 }
 
+/* ": waits for mutex journal (0x5581), held by flusher (tid 71)" */
+static void doing_add(struct vt_text *line, const char *doing)
+{
+	if (!doing[0])
+		return;
+	vt_text_add(line, ": ");
+	vt_text_add(line, doing);
+}
+
 static int print_heartbeats(vitals_snapshot *snapshot, int fd)
 {
 	struct vitals_heartbeat_info info;
@@ -80,6 +89,7 @@ static int print_heartbeats(vitals_snapshot *snapshot, int fd)
 			vt_text_add(&line, ", tid ");
 			vt_text_add_u64(&line, info.tid);
 		}
+		doing_add(&line, info.doing);
 		line_end(&line);
 		r = line_write(fd, &line);
 	}
@@ -153,6 +163,7 @@ void vt_print_thread(const struct vitals_thread_info *info, struct vt_text *line
 		vt_text_add(line, " ago");
 	}
 	vt_text_add(line, ")");
+	doing_add(line, info->doing);
 }
 
 static int print_threads(vitals_snapshot *snapshot, int fd)
@@ -178,6 +189,33 @@ static int print_threads(vitals_snapshot *snapshot, int fd)
 	return 0;
 }
 
+/* "deadlock of 2 threads: worker-2 waits for …" */
+static int print_findings(vitals_snapshot *snapshot, int fd)
+{
+	struct vitals_finding_info info;
+	char buffer[LINE_BYTES];
+	struct vt_text line;
+	uint32_t i;
+	int r = 0;
+
+	VITALS_INIT(&info);
+	for (i = 0; r == 0 && vitals_snapshot_finding(snapshot, i, &info) == 0; i++) {
+		if (info.over)
+			continue;
+		vt_text_init(&line, buffer, sizeof(buffer));
+		if (info.kind == VITALS_EVENT_DEADLOCK) {
+			vt_text_add(&line, "deadlock of ");
+			vt_text_add_u64(&line, info.threads);
+			vt_text_add(&line,
+				    info.threads == 1 ? " thread: " : " threads: ");
+		}
+		vt_text_add(&line, info.doing);
+		line_end(&line);
+		r = line_write(fd, &line);
+	}
+	return r;
+}
+
 int vitals_snapshot_print(vitals_snapshot *snapshot, int fd)
 {
 	int r;
@@ -191,5 +229,7 @@ int vitals_snapshot_print(vitals_snapshot *snapshot, int fd)
 		r = print_quitters(snapshot, fd);
 	if (r == 0)
 		r = print_threads(snapshot, fd);
+	if (r == 0)
+		r = print_findings(snapshot, fd);
 	return r;
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 
+#include "capture.h"
+#include "log.h"
 #include "monitor.h"
 #include "notifier.h"
+#include "sandbox.h"
 #include "systemd.h"
+#include "task.h"
 #include "text.h"
 
 #include <errno.h>
@@ -65,6 +69,8 @@ int vitals_start(vitals_registry *registry)
 	if (r < 0)
 		return r;
 	r = vt_notifier_resume(registry);
+	if (r == 0)
+		r = vt_capture_resume(registry);
 	if (r < 0)
 		(void)vt_monitor_stop(registry);
 	return r;
@@ -78,7 +84,14 @@ int vitals_stop(vitals_registry *registry)
 	if (!registry)
 		return 0;
 	r = vt_notifier_stop(registry);
-	return r < 0 ? r : vt_monitor_stop(registry);
+	if (r < 0)
+		return r;
+	vt_capture_stop(registry);
+	r = vt_monitor_stop(registry);
+	/* Nobody looks any more: what they saw last is told. */
+	if (r == 0)
+		vt_log_stop(registry);
+	return r;
 }
 
 vitals_registry *vitals_registry_free(vitals_registry *registry)
@@ -103,6 +116,9 @@ int vitals_step(vitals_registry *registry, uint64_t now_ns)
 	vt_lock(&registry->lock);
 	r = vt_monitor_make(registry);
 	run = atomic_load_explicit(&registry->run, memory_order_relaxed);
+	/* The first turn by hand is what a start is elsewhere. */
+	if (r == 0 && run == VT_RUN_NEVER)
+		vt_sandbox_begin(&registry->sandbox, vt_task_self());
 	if (r == 0 && run != VT_RUN_RUNNING)
 		/* Under the lock, which fork takes. */
 		atomic_store_explicit(&registry->run, VT_RUN_STEPPED,

@@ -15,6 +15,7 @@
 #define VT_QUITTER_H
 
 #include "registry.h"
+#include "vigil.h"
 
 /* In waiters, beside how many are asleep on its live word: it has had a descriptor. */
 #define VT_NODE_FD 0x80000000u
@@ -87,6 +88,8 @@ struct vt_tree {
 	_Atomic uint64_t kicked_ns; /* when those in condition waits were kicked last */
 	_Atomic uint32_t kicking;   /* so many are at it now */
 	_Atomic uint32_t away; /* the notifier is in what may not return, but for that */
+	struct vt_vigil vigil; /* main's shutdown; stragglers.c's */
+	struct vt_vigil vigils[VT_VIGILS]; /* and waits */
 };
 
 /* How many words are remembered to be woken after the lock is released. */

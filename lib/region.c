@@ -26,7 +26,7 @@ static size_t rounded(size_t size, size_t to)
 	return (size + to - 1) / to * to;
 }
 
-static size_t specs_size(const struct vt_array_spec *specs, unsigned n_specs)
+size_t vt_segment_size(const struct vt_array_spec *specs, unsigned n_specs)
 {
 	size_t size = HEAD_BYTES;
 	unsigned i;
@@ -36,17 +36,19 @@ static size_t specs_size(const struct vt_array_spec *specs, unsigned n_specs)
 	return rounded(size, PAGE);
 }
 
-static void head_fill(struct vt_segment *segment, uint64_t registry_id, uint32_t number,
-		      const struct vt_array_spec *specs, unsigned n_specs)
+void vt_segment_begin(const struct vt_mapping *mapping, uint64_t registry_id,
+		      uint32_t number, uint32_t pid, const struct vt_array_spec *specs,
+		      unsigned n_specs)
 {
+	struct vt_segment *segment = mapping->segment;
 	size_t at = HEAD_BYTES;
 	unsigned i;
 
 	segment->version = VT_LAYOUT_VERSION;
 	segment->number = number;
 	segment->registry_id = registry_id;
-	segment->size = specs_size(specs, n_specs);
-	segment->pid = (uint32_t)getpid();
+	segment->size = vt_segment_size(specs, n_specs);
+	segment->pid = pid;
 	segment->n_arrays = n_specs;
 	for (i = 0; i < n_specs; i++) {
 		at = rounded(at, 128);
@@ -109,24 +111,33 @@ static void *shared_new(struct vt_mapping *mapping, size_t size)
 	return at;
 }
 
-int vt_segment_new(struct vt_mapping *mapping, uint64_t registry_id, uint32_t number,
-		   const struct vt_array_spec *specs, unsigned n_specs)
+int vt_segment_map(struct vt_mapping *mapping, size_t size, bool shared)
 {
-	size_t size = specs_size(specs, n_specs);
 	int saved = errno;
-	void *at;
+	void *at = MAP_FAILED;
 
 	mapping->fd = -1;
-	at = shared_new(mapping, size);
+	if (shared)
+		at = shared_new(mapping, size);
 	if (at == MAP_FAILED)
 		at = vt_pages_new(size);
 	errno = saved;
 	if (!at)
 		return -ENOMEM;
-	head_fill(at, registry_id, number, specs, n_specs);
 	mapping->segment = at;
 	mapping->size = size;
 	return 0;
+}
+
+int vt_segment_new(struct vt_mapping *mapping, uint64_t registry_id, uint32_t number,
+		   const struct vt_array_spec *specs, unsigned n_specs)
+{
+	int r = vt_segment_map(mapping, vt_segment_size(specs, n_specs), true);
+
+	if (r == 0)
+		vt_segment_begin(mapping, registry_id, number, (uint32_t)getpid(), specs,
+				 n_specs);
+	return r;
 }
 
 /* Is the number still the file that was opened under it? */
@@ -161,12 +172,29 @@ void vt_segment_forget(struct vt_mapping *mapping)
 	mapping->fd = -1;
 }
 
+/* Large, mostly never touched, and about threads that the child does not have. */
+static bool left_behind(const struct vt_array *array)
+{
+	return array->kind == VT_KIND_EVIDENCE || array->kind == VT_KIND_LATE;
+}
+
+/* Acquire: other threads go on beating meanwhile, and each word is a fact of its own. */
+static void words_copy(const struct vt_segment *segment, void *saved, size_t from,
+		       size_t until)
+{
+	const _Atomic uint64_t *words = (const _Atomic uint64_t *)(const void *)segment;
+	uint64_t *to = saved;
+	size_t i;
+
+	for (i = from / sizeof(*to); i < until / sizeof(*to); i++)
+		to[i] = atomic_load_explicit(&words[i], memory_order_acquire);
+}
+
 int vt_segment_save(struct vt_mapping *mapping)
 {
-	const _Atomic uint64_t *from =
-		(const _Atomic uint64_t *)(const void *)mapping->segment;
-	uint64_t *to;
-	size_t i;
+	const struct vt_segment *segment = mapping->segment;
+	size_t from = 0;
+	uint32_t i;
 
 	/* Private memory is copied by fork itself. */
 	if (mapping->fd < 0)
@@ -174,9 +202,16 @@ int vt_segment_save(struct vt_mapping *mapping)
 	mapping->saved = vt_pages_new(mapping->size);
 	if (!mapping->saved)
 		return -ENOMEM;
-	/* Acquire: other threads go on beating meanwhile, and each word is a fact of its own. */
-	for (i = 0, to = mapping->saved; i < mapping->size / sizeof(*to); i++)
-		to[i] = atomic_load_explicit(&from[i], memory_order_acquire);
+	/* Arrays lie one behind the other. */
+	for (i = 0; i < segment->n_arrays; i++) {
+		const struct vt_array *array = &segment->arrays[i];
+
+		if (!left_behind(array))
+			continue;
+		words_copy(segment, mapping->saved, from, array->offset);
+		from = array->offset + (size_t)array->stride * array->count;
+	}
+	words_copy(segment, mapping->saved, from, mapping->size);
 	return 0;
 }
 

@@ -39,6 +39,16 @@ struct vt_mapping {
 int vt_segment_new(struct vt_mapping *mapping, uint64_t registry_id, uint32_t number,
 		   const struct vt_array_spec *specs, unsigned n_specs);
 
+/*
+ * The same in two: memory for one, no page of it touched, private if not to be @shared; and its head,
+ * which makes it a segment. Only the latter is plain stores. Return: 0; -ENOMEM.
+ */
+size_t vt_segment_size(const struct vt_array_spec *specs, unsigned n_specs);
+int vt_segment_map(struct vt_mapping *mapping, size_t size, bool shared);
+void vt_segment_begin(const struct vt_mapping *mapping, uint64_t registry_id,
+		      uint32_t number, uint32_t pid, const struct vt_array_spec *specs,
+		      unsigned n_specs);
+
 /* Unmaps it, and closes its descriptor if that is still the segment. */
 void vt_segment_free(struct vt_mapping *mapping);
 

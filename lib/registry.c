@@ -3,7 +3,10 @@
 #include "registry.h"
 
 #include "fork.h"
+#include "sandbox.h"
 #include "slots.h"
+#include "spares.h"
+#include "task.h"
 #include "wakefd.h"
 
 #include <assert.h>
@@ -41,12 +44,16 @@ static uint32_t scale_parse(const char *text)
 static void registry_environment(vitals_registry *registry)
 {
 	const char *off = secure_getenv("VITALS");
+	const char *evidence = secure_getenv("VITALS_EVIDENCE");
 
 	atomic_store_explicit(&registry->root->timeout_scale,
 			      scale_parse(secure_getenv("VITALS_TIMEOUT_SCALE")),
 			      memory_order_relaxed);
 	if (off && strcmp(off, "off") == 0)
 		atomic_store_explicit(&registry->root->flags, VT_ROOT_OFF,
+				      memory_order_relaxed);
+	if (evidence && strcmp(evidence, "off") == 0)
+		atomic_store_explicit(&registry->evidence_barred, 1,
 				      memory_order_relaxed);
 }
 
@@ -58,6 +65,7 @@ static int registry_lay_out(vitals_registry *registry) VT_REQUIRES(registry->loc
 		{ VT_KIND_GROUP, sizeof(struct vt_group_slot), 0, VT_GROUPS },
 		{ VT_KIND_PART, sizeof(struct vt_part_slot), 0, VT_PARTS },
 		{ VT_KIND_SCOPE_NAME, sizeof(struct vt_scope_name), 0, VT_SCOPE_NAMES },
+		{ VT_KIND_FINDING, sizeof(struct vt_finding_slot), 0, VT_FINDINGS },
 	};
 	struct vt_mapping *mapping = &registry->segments[0];
 	int r;
@@ -66,7 +74,7 @@ static int registry_lay_out(vitals_registry *registry) VT_REQUIRES(registry->loc
 	if (r < 0)
 		return r;
 	r = vt_segment_new(mapping, registry->id, 0, specs,
-			   4 + vt_pools_specs(registry, specs + 4));
+			   5 + vt_pools_specs(registry, specs + 5));
 	if (r < 0) {
 		vt_pools_free(registry);
 		return r;
@@ -99,6 +107,7 @@ static int registry_make_ready(vitals_registry *registry)
 {
 	int r;
 
+	vt_task_note();
 	r = vt_fork_watch();
 	if (r < 0)
 		return r;
@@ -167,6 +176,8 @@ int vt_registry_renew(vitals_registry *registry)
 	registry->notifier = NULL;
 	registry->tree = NULL;
 	atomic_store_explicit(&registry->systemd, NULL, memory_order_relaxed);
+	atomic_store_explicit(&registry->abort, NULL, memory_order_relaxed);
+	atomic_store_explicit(&registry->capture, NULL, memory_order_relaxed);
 	memset(registry->hooks, 0, sizeof(registry->hooks));
 	memset(&registry->view, 0, sizeof(registry->view));
 	memset(registry->pools, 0, sizeof(registry->pools));
@@ -196,6 +207,8 @@ static void registry_destroy(vitals_registry *registry)
 	for (i = 0; i < registry->n_segments; i++)
 		vt_segment_free(&registry->segments[i]);
 	registry->n_segments = 0;
+	vt_spares_free(registry);
+	vt_sandbox_end(&registry->sandbox);
 	atomic_store_explicit(&registry->ready, 0, memory_order_relaxed);
 	vt_unlock(&registry->lock);
 	vt_fork_remove(registry);

@@ -8,7 +8,7 @@
  * back, not what is in them.
  *
  * Lock order: notifier_control, monitor_control, judge (one turn at a time) before lock (structure:
- * slots, names, the tree) before events_lock. The monitor's judging takes only judge and, for a
+ * slots, names, the tree) before events_lock and spares_lock. The monitor's judging takes only judge and, for a
  * moment, events_lock; nobody calls out under any of them. A forked child starts all afresh.
  */
 
@@ -16,6 +16,7 @@
 #define VT_REGISTRY_H
 
 #include "futex.h"
+#include "proc.h"
 #include "region.h"
 #include "view.h"
 #include "vitals.h"
@@ -23,7 +24,7 @@
 #include <pthread.h>
 
 #define VT_SEGMENTS 64
-#define VT_ROOMS 8
+#define VT_ROOMS 16
 #define VT_HOOKS 8
 
 /* How often the monitor looks: so many times in the shortest timeout, within these bounds. */
@@ -121,6 +122,27 @@ struct vt_names {
 	uint32_t living;
 };
 
+/*
+ * Is what the host has installed still what it was? See sandbox.h; all zero: not begun.
+ */
+struct vt_sandbox {
+	uint32_t tid;     /* whose status file it is, and who may ask */
+	int fd;           /* of it; -1: none, or no more */
+	uint32_t reason;  /* enum vitals_reason: it may never be asked again; 0: it may */
+	uint32_t mode;    /* of seccomp, at the beginning */
+	uint32_t filters; /* how many there were then */
+	uint64_t device;
+	uint64_t inode;
+};
+
+/* The next segment of a pool, made by the monitor: see spares.h. */
+struct vt_spare {
+	_Atomic uint32_t state;  /* enum vt_spare_state, in spares.c */
+	_Atomic uint32_t wanted; /* the first index of it */
+	uint32_t first;          /* of what was made */
+	struct vt_mapping mapping;
+};
+
 /* How the registry's threads stand. */
 enum vt_run {
 	VT_RUN_NEVER,   /* nobody has looked yet */
@@ -168,6 +190,7 @@ struct vitals_registry {
 	_Atomic uint32_t inbox; /* a bit for each span: see inbox.h */
 	_Atomic uint32_t wake;  /* changes when the monitor has something to do now */
 	bool fork_locked;       /* prepare holds lock */
+	bool fork_spares;       /* and spares_lock */
 	bool fork_saved;        /* and has saved the segments, for the child to keep */
 	_Atomic int
 		wake_fd; /* what it polls beside the host's descriptors; -1: it waits on wake */
@@ -185,13 +208,28 @@ struct vitals_registry {
 	const struct vt_hooks *hooks[VT_HOOKS]; /* NULL: no more */
 	vitals_registry *next;                  /* fork.c's */
 
+	struct vt_sandbox sandbox; /* of the monitor's thread, or of who turns by hand */
+	struct vt_proc proc; /* the same: what they read the kernel's files through */
+	_Atomic uint32_t evidence_mode;   /* enum vitals_evidence_mode */
+	_Atomic uint32_t evidence_barred; /* by VITALS_EVIDENCE=off */
+
+	_Atomic uint32_t spares_maker;  /* the monitor's task, 0: nobody makes any */
+	_Atomic uint32_t spares_wanted; /* a bit for each pool */
+	struct vt_lock spares_lock; /* while one is made; the maker waits for nobody */
+	struct vt_spare spares[VT_POOLS];
+
 	/* What the rooms above keep here; each belongs to the room it is named after. */
 	struct vt_monitor *monitor;
 	struct vt_main *main;
 	struct vt_changes *changes;
 	struct vt_notifier *notifier;
 	struct vt_tree *tree;
-	struct vt_systemd *_Atomic systemd; /* read without the lock */
+	struct vt_systemd
+		*_Atomic systemd; /* read without the lock, as those that follow */
+	struct vt_log *_Atomic log;
+	struct vt_beacon *_Atomic beacon;
+	struct vt_abort *_Atomic abort;
+	struct vt_capture *_Atomic capture;
 };
 
 /*

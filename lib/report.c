@@ -14,6 +14,7 @@
 #include <errno.h>
 
 /* How often whoever waits looks whether those in condition waits are kicked. */
+#define VIGIL_MIN_NS VITALS_MS(4)
 #define KICK_NS 20000000u
 
 /* A member as it was under the lock. */
@@ -299,11 +300,26 @@ static uint64_t wait_once(vitals_quitter *quitter, uint64_t live, uint64_t began
 	return deadline_ns;
 }
 
-int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
+/* Somebody sees to it that there is something to say of those who are late. */
+static struct vt_vigil *vigil_begin(vitals_quitter *quitter, uint64_t began_ns,
+				    uint64_t deadline_ns)
 {
-	uint64_t began_ns = vt_clock_now();
+	vitals_registry *registry = vt_quitter_registry(quitter);
+	struct vt_vigil *vigil;
 
-	vt_reap_gone(quitter, true);
+	if (deadline_ns == UINT64_MAX || deadline_ns < began_ns + VIGIL_MIN_NS ||
+	    vt_quitter_live(quitter) < VT_LIVE_ONE)
+		return NULL;
+	vigil = vt_vigil_begin(registry->tree->vigils, vt_quitter_index(quitter),
+			       began_ns, deadline_ns);
+	/* Or it would find out too late. */
+	if (vigil)
+		vt_registry_wake(registry);
+	return vigil;
+}
+
+static int wait_until(vitals_quitter *quitter, uint64_t began_ns, uint64_t deadline_ns)
+{
 	for (;;) {
 		uint64_t live = vt_quitter_live(quitter);
 
@@ -313,6 +329,19 @@ int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
 			return -ETIMEDOUT;
 		deadline_ns = wait_once(quitter, live, began_ns, deadline_ns);
 	}
+}
+
+int vt_report_wait(vitals_quitter *quitter, uint64_t deadline_ns)
+{
+	uint64_t began_ns = vt_clock_now();
+	struct vt_vigil *vigil;
+	int r;
+
+	vt_reap_gone(quitter, true);
+	vigil = vigil_begin(quitter, began_ns, deadline_ns);
+	r = wait_until(quitter, began_ns, deadline_ns);
+	vt_vigil_end(vigil);
+	return r;
 }
 
 /* While somebody waits no hold is quick. */

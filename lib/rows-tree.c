@@ -8,6 +8,7 @@
 
 #include "frames.h"
 #include "text.h"
+#include "witness.h"
 
 #include <string.h>
 
@@ -208,8 +209,26 @@ static uint32_t hold_count(const struct vt_member_slot *slot)
 	return word & VT_HOLD_QUICK ? vt_hold_count(word) : LOAD(slot, count);
 }
 
+/* By its own record, made when it did not leave; or its heartbeat's. */
+static void thread_doing(const struct vt_view *view, uint32_t index, uint32_t heartbeat,
+			 const struct vt_member_slot *slot,
+			 struct vitals_thread_info *info)
+{
+	const struct vt_cold *cold =
+		heartbeat ? vt_view_slot(view, VT_KIND_COLD, heartbeat - 1) : NULL;
+	struct vitals_evidence evidence;
+
+	if (!vt_witness_member(view, index, LOAD(slot, gen), &evidence) &&
+	    !(cold &&
+	      vt_witness_heartbeat(view, heartbeat - 1, LOAD(cold, gen), &evidence)))
+		return;
+	info->thread_class = evidence.thread_class;
+	info->reason = evidence.reason;
+	memcpy(info->doing, evidence.doing, sizeof(info->doing));
+}
+
 static void thread_copy(const struct vt_view *view, const struct vt_moment *moment,
-			const struct vt_member_slot *slot,
+			uint32_t index, const struct vt_member_slot *slot,
 			struct vitals_thread_info *info)
 {
 	uint32_t flags = LOAD(slot, flags), in = LOAD(slot, quitter),
@@ -241,6 +260,7 @@ static void thread_copy(const struct vt_view *view, const struct vt_moment *mome
 	info->told_ns = told && moment->now_ns > told ? moment->now_ns - told : 0;
 	if (has)
 		thread_scope(view, moment, has - 1, info);
+	thread_doing(view, index, has, slot, info);
 	vt_shown_load(info->name, slot->name, LOAD(slot, number));
 	memcpy(info->path, info->quitter_path, sizeof(info->path));
 	vt_path_append(info->path, sizeof(info->path), info->name);
@@ -257,7 +277,7 @@ bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment,
 
 		if (!(gen & 1u))
 			return false;
-		thread_copy(view, moment, slot, info);
+		thread_copy(view, moment, index, slot, info);
 		if (LOAD(slot, gen) == gen)
 			return info->count != 0;
 	}

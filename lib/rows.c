@@ -5,6 +5,7 @@
 #include "frames.h"
 #include "histogram.h"
 #include "text.h"
+#include "witness.h"
 
 #include <errno.h>
 #include <string.h>
@@ -101,6 +102,20 @@ static void heartbeat_scope(const struct vt_framed *framed, uint64_t now_ns,
 	memcpy(info->scope, framed->name, sizeof(info->scope));
 }
 
+/* What its thread is doing, if it is not well. */
+static void heartbeat_doing(const struct vt_view *view, uint32_t index, uint32_t gen,
+			    struct vitals_heartbeat_info *info)
+{
+	struct vitals_evidence evidence;
+
+	if (VITALS_STATE_IS_GOOD(info->state) || info->state == VITALS_STARTING ||
+	    !vt_witness_heartbeat(view, index, gen, &evidence))
+		return;
+	info->thread_class = evidence.thread_class;
+	info->reason = evidence.reason;
+	memcpy(info->doing, evidence.doing, sizeof(info->doing));
+}
+
 static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *moment,
 			   uint32_t index, const struct vt_hot *hot,
 			   const struct vt_cold *cold, struct vitals_heartbeat_info *info)
@@ -129,6 +144,7 @@ static void heartbeat_copy(const struct vt_view *view, const struct vt_moment *m
 	vt_owner_load(view, cold, &info->tid, &info->thread_id);
 	heartbeat_scope(&sign.framed, moment->now_ns, info);
 	heartbeat_intervals(view, hot, cold, info);
+	heartbeat_doing(view, index, LOAD(hot, gen), info);
 	vt_shown_load(info->name, hot->name, LOAD(cold, number));
 	group = vt_view_slot(view, VT_KIND_GROUP, info->group);
 	if (group)
@@ -196,6 +212,17 @@ bool vt_row_part(const struct vt_view *view, uint32_t index,
 	info->ready = LOAD(slot, ready);
 	vt_name_load(slot->name, info->name);
 	return true;
+}
+
+bool vt_row_finding(const struct vt_view *view, uint32_t index,
+		    struct vitals_finding_info *info)
+{
+	uint32_t i;
+
+	for (i = 0; i < VT_FINDINGS; i++)
+		if (vt_witness_finding(view, i, info) && index-- == 0)
+			return true;
+	return false;
 }
 
 bool vt_row_scope(const struct vt_view *view, uint32_t index,
@@ -283,6 +310,7 @@ void vt_row_process(const struct vt_view *view, const struct vt_moment *moment,
 	const struct vt_root *root = vt_view_root(view);
 	const struct vt_segment *head = vt_view_head(view);
 	struct vt_standing standing = { 0 };
+	struct vitals_finding_info finding;
 
 	memset(info, 0, sizeof(*info));
 	info->size = sizeof(*info);
@@ -296,6 +324,9 @@ void vt_row_process(const struct vt_view *view, const struct vt_moment *moment,
 	info->changes = LOAD(root, changes);
 	info->groups = vt_view_used(view, VT_KIND_GROUP);
 	info->scopes = vt_view_used(view, VT_KIND_SCOPE_NAME);
+	info->deadlocks = LOAD(root, deadlocks);
+	info->asleep = vt_witness_finding(view, VT_FINDING_ASLEEP, &finding) &&
+		       !finding.over;
 	info->flags =
 		process_flags(LOAD(root, flags), &moment->tick, info->not_watched_ns);
 

@@ -45,6 +45,10 @@ bool vt_row_thread(const struct vt_view *view, const struct vt_moment *moment,
 bool vt_row_part(const struct vt_view *view, uint32_t index,
 		 struct vitals_part_info *info);
 
+/* The @index-th finding there is, all asleep first. */
+bool vt_row_finding(const struct vt_view *view, uint32_t index,
+		    struct vitals_finding_info *info);
+
 bool vt_row_scope(const struct vt_view *view, uint32_t index,
 		  struct vitals_scope_info *info);
 

@@ -286,6 +286,37 @@ void vt_signals_remove(struct vt_requests *requests)
 		(void)sched_yield();
 }
 
+static bool only_ours_locked(int signo, bool *ret_armed)
+{
+	const struct sigaction *before = &table[signo].before;
+	struct sigaction now;
+
+	if (sigaction(signo, NULL, &now) || !ours(&now) || !table[signo].installed)
+		return false;
+	/* Relaxed: somebody who asks for the signal, or not any more. */
+	*ret_armed |= atomic_load_explicit(&table[signo].requests,
+					   memory_order_relaxed) != NULL;
+	return !(before->sa_flags & SA_SIGINFO) &&
+	       (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN);
+}
+
+bool vt_signals_only_ours(uint64_t caught, bool *ret_armed)
+{
+	bool only = true;
+	int signo;
+
+	*ret_armed = false;
+	if (!caught)
+		return true;
+	if (!vt_trylock(&table_lock))
+		return false;
+	for (signo = 1; signo < SIGNALS && only; signo++)
+		if (caught >> (signo - 1) & 1u)
+			only = only_ours_locked(signo, ret_armed);
+	vt_unlock(&table_lock);
+	return only;
+}
+
 const char *vt_signals_name(int signo)
 {
 	static const struct {

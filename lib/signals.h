@@ -67,6 +67,12 @@ struct vt_signal {
 uint32_t vt_signals_note_at(struct vt_requests *requests, unsigned event,
 			    const struct vt_signal *came, uint64_t now_ns);
 
+/*
+ * Of the signals that the process catches, bit signo - 1 each: are all handlers ours alone, with
+ * nobody's below or above? @ret_armed: whether some ask a main quitter to quit. Waits for no lock.
+ */
+bool vt_signals_only_ours(uint64_t caught, bool *ret_armed);
+
 /* "SIGTERM"; NULL if it has no name. */
 const char *vt_signals_name(int signo);
 

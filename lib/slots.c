@@ -2,13 +2,13 @@
 
 #include "slots.h"
 
+#include "spares.h"
+
 #include <assert.h>
 #include <errno.h>
 
 #define FIRST_SLOTS 64u
 #define FIRST_FEW 16u
-
-#define TWINS 3
 
 _Static_assert(sizeof(struct vt_span_head) <= VT_SPAN_HEAD, "a span's head fits");
 
@@ -18,14 +18,15 @@ static const struct {
 		enum vt_kind
 			kind; /* the first says how many there are; VT_KIND_ROOT: no more */
 		uint32_t stride;
-	} twins[TWINS];
+	} twins[VT_TWINS];
 	uint32_t record;
 	uint32_t seldom;
 	uint32_t first;
 } pools[VT_POOLS] = {
 	[VT_POOL_HEARTBEAT] = { { { VT_KIND_HOT, sizeof(struct vt_hot) },
 				  { VT_KIND_COLD, sizeof(struct vt_cold) },
-				  { VT_KIND_RARE, sizeof(struct vt_rare) } },
+				  { VT_KIND_RARE, sizeof(struct vt_rare) },
+				  { VT_KIND_EVIDENCE, sizeof(struct vt_evidence_slot) } },
 				VT_RECORD_HEARTBEAT,
 				VT_SELDOM_HEARTBEAT,
 				FIRST_SLOTS },
@@ -41,7 +42,8 @@ static const struct {
 			      VT_RECORD_QUITTER,
 			      VT_SELDOM_QUITTER,
 			      FIRST_SLOTS },
-	[VT_POOL_MEMBER] = { { { VT_KIND_MEMBER, sizeof(struct vt_member_slot) } },
+	[VT_POOL_MEMBER] = { { { VT_KIND_MEMBER, sizeof(struct vt_member_slot) },
+			       { VT_KIND_LATE, sizeof(struct vt_evidence_slot) } },
 			     VT_RECORD_MEMBER,
 			     VT_SELDOM_MEMBER,
 			     FIRST_SLOTS },
@@ -146,13 +148,12 @@ int vt_pools_begin(vitals_registry *registry)
 	return 0;
 }
 
-/* The slots of a pool from @first on. Return: how many specs were filled. */
-static unsigned pool_specs(enum vt_pool pool, uint32_t first, uint32_t count,
-			   struct vt_array_spec *specs)
+unsigned vt_pool_specs(enum vt_pool pool, uint32_t first, uint32_t count,
+		       struct vt_array_spec *specs)
 {
 	unsigned n;
 
-	for (n = 0; n < TWINS && pools[pool].twins[n].kind != VT_KIND_ROOT; n++)
+	for (n = 0; n < VT_TWINS && pools[pool].twins[n].kind != VT_KIND_ROOT; n++)
 		specs[n] = (struct vt_array_spec){ pools[pool].twins[n].kind,
 						   pools[pool].twins[n].stride, first,
 						   count };
@@ -164,7 +165,7 @@ unsigned vt_pools_specs(const vitals_registry *registry, struct vt_array_spec *s
 	unsigned pool, n = 0;
 
 	for (pool = 0; pool < VT_POOLS; pool++)
-		n += pool_specs(pool, 0, first_count(registry, pool), specs + n);
+		n += vt_pool_specs(pool, 0, first_count(registry, pool), specs + n);
 	return n;
 }
 
@@ -215,22 +216,41 @@ struct vt_link *vt_link(const vitals_registry *registry, enum vt_pool pool,
 					  pools[pool].record);
 }
 
+/*
+ * Memory for a segment: the monitor's, or of the caller's own making. That is private where nobody
+ * looks on from outside, or the caller may be killed for anything but mmap().
+ */
+static int segment_get(vitals_registry *registry, enum vt_pool pool, uint32_t first,
+		       size_t size, struct vt_mapping *mapping)
+	VT_REQUIRES(registry->lock)
+{
+	/* Acquire pairs with the stores by watch.c; relaxed: written as it was laid out. */
+	uint32_t run = atomic_load_explicit(&registry->run, memory_order_acquire);
+	bool off = atomic_load_explicit(&registry->root->flags, memory_order_relaxed) &
+		   VT_ROOT_OFF;
+
+	if (vt_spare_take(registry, pool, first, mapping))
+		return 0;
+	return vt_segment_map(mapping, size,
+			      !off && (run == VT_RUN_NEVER || run == VT_RUN_STEPPED));
+}
+
 /* As many slots again, in a segment of their own. */
 static int pool_grow(vitals_registry *registry, enum vt_pool pool)
 	VT_REQUIRES(registry->lock)
 {
 	uint32_t first = registry->pools[pool].capacity, count = first;
-	struct vt_array_spec specs[TWINS];
+	struct vt_array_spec specs[VT_TWINS];
 	/* Relaxed: changed under the lock only. */
 	uint32_t span = atomic_load_explicit(&registry->view.n_spans[kind_of(pool)],
 					     memory_order_relaxed);
 	struct vt_mapping *mapping = &registry->segments[registry->n_segments];
+	unsigned n = vt_pool_specs(pool, first, count, specs);
 	int r;
 
 	if (span == VT_SPANS || registry->n_segments == VT_SEGMENTS)
 		return -ENOMEM;
-	r = vt_segment_new(mapping, registry->id, registry->n_segments, specs,
-			   pool_specs(pool, first, count, specs));
+	r = segment_get(registry, pool, first, vt_segment_size(specs, n), mapping);
 	if (r < 0)
 		return r;
 	r = span_records(registry, pool, span, first, count);
@@ -238,6 +258,8 @@ static int pool_grow(vitals_registry *registry, enum vt_pool pool)
 		vt_segment_free(mapping);
 		return r;
 	}
+	vt_segment_begin(mapping, registry->id, registry->n_segments,
+			 registry->segments[0].segment->pid, specs, n);
 	r = vt_view_add(&registry->view, mapping->segment, mapping->size);
 	assert(r == 0);
 	registry->n_segments++;
@@ -264,7 +286,7 @@ static bool pool_head_rested(vitals_registry *registry, enum vt_pool pool)
 static void used_raise(vitals_registry *registry, enum vt_pool pool, uint32_t used)
 	VT_REQUIRES(registry->lock)
 {
-	unsigned n = TWINS;
+	unsigned n = VT_TWINS;
 
 	while (n--)
 		if (pools[pool].twins[n].kind != VT_KIND_ROOT)
@@ -294,6 +316,8 @@ int vt_slot_new(vitals_registry *registry, enum vt_pool pool, uint32_t *ret_inde
 				return r;
 		}
 		used_raise(registry, pool, index + 1);
+		if (index == state->capacity / 4 * 3)
+			vt_spare_ask(registry, pool, state->capacity);
 	}
 	state->living++;
 	*vt_link(registry, pool, index) = (struct vt_link){ 0, 0 };

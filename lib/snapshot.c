@@ -6,6 +6,7 @@
 #include "index.h"
 #include "options.h"
 #include "rows.h"
+#include "witness.h"
 
 #include <errno.h>
 #include <string.h>
@@ -352,4 +353,37 @@ int vitals_snapshot_shutdown_buckets(vitals_snapshot *snapshot, uint64_t *counts
 	for (i = 0; i < VT_COARSE; i++)
 		counts[i] = atomic_load_explicit(&took->counts[i], memory_order_acquire);
 	return 0;
+}
+
+int vitals_snapshot_evidence(vitals_snapshot *snapshot, uint32_t index,
+			     struct vitals_evidence *evidence)
+{
+	struct vt_index *heartbeats;
+	struct vitals_evidence row;
+	int r;
+
+	if (!record_good(snapshot, evidence))
+		return -EINVAL;
+	heartbeats = &snapshot->heartbeats;
+	r = vt_index_build(snapshot->view, VT_KIND_HOT, heartbeats);
+	if (r < 0)
+		return r;
+	if (index >= heartbeats->n)
+		return -ENOENT;
+	if (!vt_witness_heartbeat(snapshot->view, vt_index_slot(heartbeats, index),
+				  (uint32_t)heartbeats->entries[index], &row))
+		return -ENODATA;
+	return vt_record_store(evidence, &row, sizeof(row));
+}
+
+int vitals_snapshot_finding(vitals_snapshot *snapshot, uint32_t index,
+			    struct vitals_finding_info *info)
+{
+	struct vitals_finding_info row;
+
+	if (!record_good(snapshot, info))
+		return -EINVAL;
+	if (!vt_row_finding(snapshot->view, index, &row))
+		return -ENOENT;
+	return vt_record_store(info, &row, sizeof(row));
 }

@@ -153,6 +153,31 @@ static void add_parts(const struct vt_status *status, struct vt_text *text)
 	}
 }
 
+/* In one line: the kernel lets a thread call itself anything. */
+static void add_clean(struct vt_text *text, const char *string)
+{
+	char line[VITALS_DOING_MAX];
+	size_t i;
+
+	for (i = 0; string[i] && i < sizeof(line) - 1; i++)
+		line[i] = (unsigned char)string[i] < ' ' || string[i] == 0x7f ? '?'
+									      : string[i];
+	line[i] = '\0';
+	vt_text_add(text, line);
+}
+
+/* What its thread is doing, or why nobody knows. */
+static void add_doing(struct vt_text *text, const struct vitals_heartbeat_info *row)
+{
+	const char *doing = row->doing[0] ? row->doing
+					  : vitals_reason_text((int)row->reason);
+
+	if (!*doing)
+		return;
+	vt_text_add(text, ": ");
+	add_clean(text, doing);
+}
+
 /* The worst one that is critical, by name. */
 static void add_culprit(const struct vt_status *status, struct vt_text *text)
 {
@@ -169,7 +194,13 @@ static void add_culprit(const struct vt_status *status, struct vt_text *text)
 		vt_text_add(text, row.name);
 		vt_text_add(text, " is ");
 		vt_text_add(text, vitals_state_name((int)row.state));
+		if (row.thread_class) {
+			vt_text_add(text, " (");
+			vt_text_add(text, vitals_class_name((int)row.thread_class));
+			vt_text_add(text, ")");
+		}
 		add_more(text, all - 1);
+		add_doing(text, &row);
 		return;
 	}
 	vt_text_add_u64(text, all);

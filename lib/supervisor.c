@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * What a service asks for where something else supervises it: the environment says what.
+ * The environment says what.
  */
+
+#include "supervisor.h"
 
 #include "clock.h"
 #include "monitor.h"
@@ -57,8 +59,7 @@ static int terms_read(struct vt_systemd_terms *terms)
 	return r < 0 ? r : 1;
 }
 
-/* Whoever looks, and whoever sends. */
-static int threads_start(vitals_registry *registry)
+int vt_threads_start(vitals_registry *registry)
 {
 	int r;
 
@@ -89,7 +90,7 @@ int vitals_systemd(vitals_registry *registry, uint32_t flags)
 		return r;
 	/* With VITALS=off there are no threads: then this, and set_ready, send. */
 	vt_systemd_part(registry, false);
-	return threads_start(registry);
+	return vt_threads_start(registry);
 }
 
 int vitals_reloading(vitals_registry *registry)

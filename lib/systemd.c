@@ -128,7 +128,9 @@ static bool due_status(const struct scene *scene)
 	char line[VT_STATUS_MAX];
 	struct vt_text text;
 
-	if (scene->status.act != systemd->act)
+	/* Where the pings end, whoever waits for them is to know why before he acts. */
+	if (scene->status.act != systemd->act ||
+	    (systemd->live && !scene->status.process.live && systemd->terms.watchdog_ns))
 		return true;
 	if (!scene->last && scene->now_ns < systemd->status_ns + STATUS_NS)
 		return false;
@@ -260,6 +262,7 @@ static void message_sent(const struct scene *scene, uint32_t due)
 		systemd->pinged_ns = scene->now_ns;
 	if (due & DUE_STATUS) {
 		systemd->act = scene->status.act;
+		systemd->live = scene->status.process.live;
 		systemd->status_ns = scene->now_ns;
 	}
 	if (scene->extend_ns) {

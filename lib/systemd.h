@@ -47,6 +47,7 @@ struct vt_systemd {
 	uint32_t reloads_ended; /* … and when all was ready again */
 	uint32_t missing;       /* when it was counted last */
 	enum vt_act act;        /* of the status that was sent last */
+	bool live;              /* so was it then */
 	uint64_t status_ns;     /* when it was sent last, or found to be the same */
 	uint64_t pinged_ns;
 	uint64_t begun_ns;

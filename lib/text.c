@@ -41,6 +41,11 @@ static size_t utf8_length(const unsigned char *s)
 	return length;
 }
 
+size_t vt_text_utf8(const char *at)
+{
+	return utf8_length((const unsigned char *)at);
+}
+
 bool vt_name_good(const char *name)
 {
 	const unsigned char *s = (const unsigned char *)name;
@@ -222,6 +227,16 @@ static void text_add_bytes(struct vt_text *text, const char *bytes, size_t n)
 void vt_text_add(struct vt_text *text, const char *string)
 {
 	text_add_bytes(text, string, strlen(string));
+}
+
+void vt_text_add_clean(struct vt_text *text, const char *string)
+{
+	size_t length;
+
+	for (; *string; string += length ? length : 1) {
+		length = vt_text_utf8(string);
+		text_add_bytes(text, length ? string : "?", length ? length : 1);
+	}
 }
 
 void vt_text_add_u64(struct vt_text *text, uint64_t value)

@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bytes of the UTF-8 sequence at @at; 0 if it is not good, or a control character. */
+size_t vt_text_utf8(const char *at);
+
 /* 1 to 63 bytes of UTF-8 without control characters, '/' or '#'. */
 bool vt_name_good(const char *name);
 
@@ -44,6 +47,8 @@ struct vt_text {
 
 void vt_text_init(struct vt_text *text, char *buffer, size_t size);
 void vt_text_add(struct vt_text *text, const char *string);
+/* The same on one line, whatever it is: '?' for what is no good UTF-8, or a control character. */
+void vt_text_add_clean(struct vt_text *text, const char *string);
 void vt_text_add_u64(struct vt_text *text, uint64_t value);
 /* "1.234s", "12.3ms": three digits that matter, rounded down. */
 void vt_text_add_duration(struct vt_text *text, uint64_t ns);

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "heartbeat.h"
 #include "options.h"
+#include "task.h"
 #include "tell.h"
 #include "text.h"
 #include "unblock.h"
@@ -99,7 +100,7 @@ static void member_undo(vitals_thread *member)
 /* In the thread that is whose life this is. */
 static int member_begin(vitals_thread *self)
 {
-	uint32_t tid = (uint32_t)gettid();
+	uint32_t tid = vt_task_self();
 	int r;
 
 	r = vt_self_set(self);

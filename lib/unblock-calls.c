@@ -6,6 +6,7 @@
  */
 
 #include "clock.h"
+#include "task.h"
 #include "unblock.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ static void call_once(vitals_thread *member, uint32_t limit)
 	user = seldom->user;
 	if (unblock) {
 		seldom->calls++;
-		atomic_store_explicit(&seldom->calling, (uint32_t)gettid(),
+		atomic_store_explicit(&seldom->calling, vt_task_self(),
 				      memory_order_relaxed);
 	}
 	vt_unlock(&member->wait);
@@ -220,7 +221,7 @@ int vt_unblock_set(vitals_thread *self, void (*unblock)(void *user), void *user)
 		if (!calling)
 			break;
 		vt_unlock(&self->wait);
-		if (calling == (uint32_t)gettid())
+		if (calling == vt_task_self())
 			return -EDEADLK;
 		(void)vt_futex_wait(&vt_member_seldom(self)->calling, calling,
 				    UINT64_MAX);

@@ -29,6 +29,9 @@ static const struct {
 	[VT_KIND_RARE] = SHAPE(struct vt_rare),
 	[VT_KIND_SCOPES] = SHAPE(struct vt_scopes),
 	[VT_KIND_SCOPE_NAME] = SHAPE(struct vt_scope_name),
+	[VT_KIND_EVIDENCE] = SHAPE(struct vt_evidence_slot),
+	[VT_KIND_LATE] = SHAPE(struct vt_evidence_slot),
+	[VT_KIND_FINDING] = SHAPE(struct vt_finding_slot),
 };
 
 /* Do the slots lie where the segment says, within it and one behind the other? */

@@ -12,13 +12,16 @@
 #ifndef VITALS_EVENTS_H
 #define VITALS_EVENTS_H
 
+#include "vitals-evidence.h"
 #include "vitals-process.h"
 
 VITALS_BEGIN_DECLS
 
 enum vitals_event_kind {
 	VITALS_EVENT_HEARTBEAT = 1,
-	VITALS_EVENT_PAUSE = 2, /* the whole process did not run for lasted_ns */
+	VITALS_EVENT_PAUSE = 2,    /* the whole process did not run for lasted_ns */
+	VITALS_EVENT_DEADLOCK = 3, /* threads wait for each other's locks, in a circle */
+	VITALS_EVENT_ASLEEP = 4,   /* all threads sleep, and nobody is left to wake one */
 };
 
 /**
@@ -44,6 +47,9 @@ enum vitals_event_kind {
  * @name: the shown name
  * @group: the heartbeat's group
  * @scope: which it is silent or stuck in, died in, or is unbounded for; empty: none
+ * @thread_class: enum vitals_class, what its thread is doing; of any other kind of event 0
+ * @threads: of a deadlock, how many are in it; of all asleep, how many there are
+ * @doing: the sentence that goes with it; of a deadlock the whole of it; empty: nothing is known
  *
  * Silent and stuck are told in the monitor's first turn after their time is up; the end of a stall,
  * and a first beat, within a tick and an eighth of the timeout, or a second if that is less. What
@@ -69,6 +75,9 @@ struct vitals_event {
 	char name[VITALS_SHOWN_MAX];
 	char group[VITALS_NAME_MAX];
 	char scope[VITALS_NAME_MAX];
+	uint32_t thread_class;
+	uint32_t threads;
+	char doing[VITALS_DOING_MAX];
 };
 
 /* The seed's boolean: false for silent, stuck and dead, true for healthy, idle and unbounded. */

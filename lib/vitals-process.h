@@ -139,8 +139,12 @@ vitals_registry *vitals_registry_free(vitals_registry *registry);
  * later of registration and start. The environment was read at the registry's first
  * use: VITALS=off (nothing is started, judged or served, every call answers as if all
  * were well), VITALS_TIMEOUT_SCALE=N (every heartbeat's timeouts times N, 0.001 to 1000;
- * valgrind, emulators). A process that runs with changed privileges (secure_getenv)
- * reads neither.
+ * valgrind, emulators), VITALS_EVIDENCE=off (nobody is looked at, see vitals_evidence_set()).
+ * A process that runs with changed privileges (secure_getenv)
+ * reads none.
+ *
+ * The monitor's thread has begun when this returns. A filter of system calls that is installed
+ * later is noticed: see docs/sandbox.md.
  *
  * In a forked child of a started process everything inherited is inert; this starts
  * afresh, with an empty registry.
@@ -240,6 +244,19 @@ int vitals_systemd(vitals_registry *registry, uint32_t flags);
  */
 VITALS_EXPORT
 int vitals_reloading(vitals_registry *registry);
+
+/**
+ * vitals_thread_looks_on() - say that the calling thread wakes nobody
+ *
+ * For a thread that only reads and reports what others do: an exporter's, a sampler's. While all
+ * others sleep for ever the process is told to be asleep (VITALS_EVENT_ASLEEP), whatever this one
+ * does. Until it ends; in a forked child no more. Up to 16 threads at a time.
+ *
+ * Threads: any.
+ * Return: 0, also if it has said so before; -ENOSPC; -ENOMEM.
+ */
+VITALS_EXPORT
+int vitals_thread_looks_on(void);
 
 VITALS_END_DECLS
 

@@ -13,6 +13,7 @@
 #ifndef VITALS_SNAPSHOT_H
 #define VITALS_SNAPSHOT_H
 
+#include "vitals-evidence.h"
 #include "vitals-process.h"
 
 VITALS_BEGIN_DECLS
@@ -78,6 +79,8 @@ enum vitals_thread_state {
  * @late_threads: threads and holds late in those, in all
  * @not_watched_ns: since when nobody has looked, 0 if watched or by intent
  * @shutdown_sum_ns: how long those shutdowns took, in all
+ * @deadlocks: found so far
+ * @asleep: 1: all threads are asleep
  */
 struct vitals_process_info {
 	uint32_t size;
@@ -116,6 +119,9 @@ struct vitals_process_info {
 	uint64_t late_threads;
 	uint64_t not_watched_ns;
 	uint64_t shutdown_sum_ns;
+	uint64_t deadlocks;
+	uint32_t asleep;
+	uint32_t reserved;
 };
 
 /**
@@ -153,6 +159,9 @@ struct vitals_process_info {
  * @group_name: of its group
  * @scope: by which of them it is judged: the one whose time is up first; without any that is
  *         bounded the innermost; empty: in none
+ * @thread_class: enum vitals_class: what its thread is doing, if it is silent, stuck or dead
+ * @reason: enum vitals_reason: why that is not known
+ * @doing: the sentence that goes with it; vitals_snapshot_evidence() has the figures
  */
 struct vitals_heartbeat_info {
 	uint32_t size;
@@ -187,6 +196,9 @@ struct vitals_heartbeat_info {
 	char name[VITALS_SHOWN_MAX];
 	char group_name[VITALS_NAME_MAX];
 	char scope[VITALS_NAME_MAX];
+	uint32_t thread_class;
+	uint32_t reason;
+	char doing[VITALS_DOING_MAX];
 };
 
 /**
@@ -296,6 +308,9 @@ struct vitals_quitter_info {
  * @quitter_path: of the quitter
  * @path: of the thread
  * @scope: the scope its heartbeat is judged by; empty: none
+ * @thread_class: enum vitals_class: what it is doing, if it is late or its heartbeat is silent
+ * @reason: enum vitals_reason: why that is not known
+ * @doing: the sentence that goes with it
  */
 struct vitals_thread_info {
 	uint32_t size;
@@ -316,6 +331,29 @@ struct vitals_thread_info {
 	char quitter_path[VITALS_PATH_MAX];
 	char path[VITALS_PATH_MAX];
 	char scope[VITALS_NAME_MAX];
+	uint32_t thread_class;
+	uint32_t reason;
+	char doing[VITALS_DOING_MAX];
+};
+
+/**
+ * struct vitals_finding_info - the row of what was found of several threads at once
+ * @size: set by VITALS_INIT()
+ * @kind: VITALS_EVENT_DEADLOCK or VITALS_EVENT_ASLEEP
+ * @number: of its event
+ * @at_ns: when it was found, CLOCK_MONOTONIC
+ * @threads: how many are in it
+ * @over: 1: it has ended since, by a timeout say
+ * @doing: the whole of it as a sentence
+ */
+struct vitals_finding_info {
+	uint32_t size;
+	uint32_t kind;
+	uint64_t number;
+	uint64_t at_ns;
+	uint32_t threads;
+	uint32_t over;
+	char doing[VITALS_DOING_MAX];
 };
 
 /**
@@ -545,6 +583,33 @@ int vitals_snapshot_shutdown_buckets(vitals_snapshot *snapshot, uint64_t *counts
  */
 VITALS_EXPORT
 int vitals_snapshot_print(vitals_snapshot *snapshot, int fd);
+
+/**
+ * vitals_snapshot_evidence() - what the thread of the @index-th heartbeat is doing
+ * @snapshot: as taken
+ * @index: as in vitals_snapshot_heartbeat()
+ * @evidence: a record with its size set
+ *
+ * Threads: any; one at a time for the same snapshot.
+ * Return: 0; -ENODATA if it was not looked at; -ENOENT after the last; -EINVAL for NULL or a size
+ * of 0.
+ */
+VITALS_EXPORT
+int vitals_snapshot_evidence(vitals_snapshot *snapshot, uint32_t index,
+			     struct vitals_evidence *evidence);
+
+/**
+ * vitals_snapshot_finding() - the @index-th of the newest eight deadlocks, and all asleep
+ * @snapshot: as taken
+ * @index: 0 and up
+ * @info: a record with its size set
+ *
+ * Threads: any; one at a time for the same snapshot.
+ * Return: 0; -ENOENT after the last; -EINVAL for NULL or a size of 0.
+ */
+VITALS_EXPORT
+int vitals_snapshot_finding(vitals_snapshot *snapshot, uint32_t index,
+			    struct vitals_finding_info *info);
 
 VITALS_END_DECLS
 

@@ -29,10 +29,13 @@
 
 #include "vitals-process.h"
 
+#include "vitals-act.h"
 #include "vitals-events.h"
+#include "vitals-evidence.h"
 #include "vitals-expect.h"
 #include "vitals-heartbeat.h"
 #include "vitals-quitter.h"
+#include "vitals-report.h"
 #include "vitals-snapshot.h"
 #include "vitals-thread.h"
 

@@ -6,9 +6,14 @@
 
 #include "monitor.h"
 
+#include "asleep.h"
 #include "changes.h"
 #include "clock.h"
+#include "findings.h"
 #include "helper.h"
+#include "namer.h"
+#include "sandbox.h"
+#include "spares.h"
 #include "task.h"
 #include "wakefd.h"
 
@@ -55,14 +60,87 @@ static void wait_polling(vitals_registry *registry, struct pollfd *fds, unsigned
 		work->ready(registry, fds, n, vt_clock_now());
 }
 
+/* What a filter that comes later may forbid. */
+static void monitor_begin(vitals_registry *registry)
+{
+	uint32_t tid = vt_task_self();
+
+	/* Relaxed: only this thread itself looks for its own number. */
+	atomic_store_explicit(&registry->monitor->tid, tid, memory_order_relaxed);
+	vt_sandbox_begin(&registry->sandbox, tid);
+	/* A turn by hand may be stuck: then it is for later. */
+	if (vt_trylock(&registry->judge)) {
+		vt_suspects_begin(registry, &registry->monitor->suspects);
+		vt_unlock(&registry->judge);
+	}
+	/* Release: it has begun; pairs with the wait of the starter. */
+	atomic_store_explicit(&registry->spares_maker, tid, memory_order_release);
+	vt_futex_wake(&registry->spares_maker, 1);
+}
+
+/* Where one may be killed for asking whose a descriptor is, it stays open. */
+static void monitor_end(vitals_registry *registry)
+{
+	bool open = vt_sandbox_open(registry);
+
+	if (vt_trylock(&registry->judge)) {
+		vt_suspects_end(registry, &registry->monitor->suspects, open);
+		vt_unlock(&registry->judge);
+	}
+	if (open)
+		vt_sandbox_end(&registry->sandbox);
+}
+
+static void monitor_await(vitals_registry *registry)
+{
+	while (!atomic_load_explicit(&registry->spares_maker, memory_order_acquire))
+		(void)vt_futex_wait(&registry->spares_maker, 0, UINT64_MAX);
+}
+
+static void asleep_tell(vitals_registry *registry, const struct vt_asleep_news *news)
+{
+	if (!news->changed)
+		return;
+	if (news->asleep)
+		vt_findings_asleep(registry, news->threads, news->doing,
+				   &registry->monitor->tick);
+	else
+		vt_findings_awake(registry);
+}
+
+/*
+ * Are all threads asleep? Behind the turn, whose work it is not; what it takes is the monitor's own
+ * doing all the same.
+ */
+static void asleep_see_to(vitals_registry *registry, uint64_t *next_ns)
+{
+	struct vt_monitor *monitor = registry->monitor;
+	struct vt_namer namer = vt_namer_of(&registry->view);
+	uint64_t now_ns = vt_clock_now(), again_ns, took_ns;
+	struct vt_asleep_news news;
+
+	if (!vt_trylock(&registry->judge))
+		return;
+	again_ns = monitor->asleep.next_ns;
+	if (now_ns >= again_ns && vt_sandbox_allows(registry)) {
+		again_ns = vt_asleep_turn_at(&monitor->asleep, &registry->proc, &namer,
+					     now_ns, &news);
+		asleep_tell(registry, &news);
+		took_ns = vt_clock_now() - now_ns;
+		monitor->busy_ns += took_ns < VT_SUSPECT_NS ? took_ns : VT_SUSPECT_NS;
+	} else if (now_ns >= again_ns) {
+		again_ns = UINT64_MAX;
+	}
+	vt_unlock(&registry->judge);
+	*next_ns = again_ns < *next_ns ? again_ns : *next_ns;
+}
+
 static void *monitor_run(void *arg)
 {
 	vitals_registry *registry = arg;
 	struct pollfd fds[FDS_MAX];
 
-	/* Relaxed: only this thread itself looks for its own number. */
-	atomic_store_explicit(&registry->monitor->tid, vt_task_self(),
-			      memory_order_relaxed);
+	monitor_begin(registry);
 	for (;;) {
 		const struct vt_monitor_work *work;
 		/* Acquire: what is asked for after this look, a stop too, changes the word. */
@@ -73,10 +151,12 @@ static void *monitor_run(void *arg)
 
 		if (!running(registry))
 			break;
+		vt_spares_make(registry);
 		work = work_of(registry);
 		/* A turn by hand may just be ending, or be stuck: then without judging. */
 		if (vt_monitor_turn_now(registry, &next_ns) < 0 && work)
 			(void)work->turn(registry, vt_clock_now());
+		asleep_see_to(registry, &next_ns);
 		if (work)
 			n = work->fds(registry, fds, FDS_MAX - 1);
 		if (n)
@@ -84,6 +164,7 @@ static void *monitor_run(void *arg)
 		else
 			(void)vt_futex_wait(&registry->wake, wake, next_ns);
 	}
+	monitor_end(registry);
 	return NULL;
 }
 
@@ -129,8 +210,10 @@ static int monitor_start_controlled(vitals_registry *registry)
 	vt_unlock(&registry->lock);
 	if (before == VT_RUN_RUNNING)
 		return -EALREADY;
+	vt_task_note();
 	watch(registry, true);
 	vt_changes_stop(registry, false);
+	atomic_store_explicit(&registry->spares_maker, 0, memory_order_relaxed);
 	r = vt_helper_start(&monitor->thread, "vitals-monitor", monitor_run, registry);
 	if (r < 0) {
 		watch(registry, false);
@@ -139,6 +222,7 @@ static int monitor_start_controlled(vitals_registry *registry)
 		return r;
 	}
 	monitor->joinable = true;
+	monitor_await(registry);
 	return 0;
 }
 

@@ -12,20 +12,20 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram
-1 registry slots fork names group overruns view verdict frames inbox past worst lines leave
-2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls
-3 thread self over reap gone heir wait
-4 rows rows-groups rows-tree index snapshot print missing report
-5 changes events look sums sweep monitor watch notifier signals ladder status systemd asked
-6 main stages listen finish exit process supervisor expect
+0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet listing
+1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck news journal episodes onlookers
+2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
+3 thread self over reap gone heir wait chain evidence namer chain-words
+4 rows rows-groups rows-tree index snapshot print missing report gather sleeper
+5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon asleep ours wakers
+6 main stages listen finish exit process supervisor expect reporting
 '
 exporter_levels='
 0 buffer escape fd
 1 address body exposition json render request
 2 table
 3 series verdict
-4 series-groups series-heartbeats series-quitters series-scopes rows prometheus
+4 series-groups series-heartbeats series-quitters series-scopes doing rows prometheus
 5 health
 6 routes connections
 7 http
@@ -36,7 +36,39 @@ exporter_levels='
 
 # The only arrows within a level: who, whom.
 drawn='
+outlet rawfd
+abort capture
+capture changes
+capture-run capture
+capture events
+capture monitor
+capture notifier
+monitor abort
+stuck registry
+stuck verdict
+stuck-evidence stuck
+traced text
 asked systemd
+proc text
+asleep ours
+asleep wakers
+ours changes
+ours monitor
+ours notifier
+wakers signals
+lock calls
+witness view
+stuck witness
+abort log
+chain-words chain
+evidence chain
+namer chain
+look suspects
+monitor suspects
+suspects findings
+findings changes
+stragglers suspects
+stragglers ladder
 beat heartbeat
 blind unblock
 cause quitter
@@ -46,6 +78,8 @@ events changes
 exit main
 finish main
 fork registry
+fork sandbox
+fork spares
 frames verdict
 frames view
 futex clock
@@ -62,8 +96,12 @@ look changes
 monitor changes
 monitor look
 monitor sweep
+monitor beacon
+monitor log
 monitor systemd
+ladder log
 ladder systemd
+log events
 sweep look
 sweep sums
 inbox registry
@@ -71,6 +109,8 @@ wheel heartbeat
 names registry
 notifier events
 notifier monitor
+notifier beacon
+notifier log
 notifier systemd
 over thread
 past verdict
@@ -78,24 +118,36 @@ worst verdict
 overruns registry
 owner heartbeat
 print snapshot
+proc text
 quitter cause
 reap thread
 gone thread
 region layout
 region wakefd
 registry fork
+registry sandbox
 registry slots
+registry spares
 registry view
 report missing
+reporting supervisor
+journal news
 report snapshot
 scope quitter
 self thread
+sandbox registry
 slots registry
+slots spares
+spares sandbox
+spares slots
 rows-tree rows
+rows doing
 snapshot index
 snapshot rows
 stages main
+sinks log
 systemd status
+helper futex
 task text
 tell cause
 tell member
@@ -105,6 +157,12 @@ unblock member
 verdict view
 wait thread
 watch changes
+watch asleep
+watch findings
+monitor asleep
+monitor abort
+monitor beacon
+monitor log
 watch monitor
 unblock-calls unblock
 '

@@ -165,6 +165,103 @@ static void service_heartbeats(void)
 	row->schema = -1;
 }
 
+struct vitals_evidence *fake_doing(struct vitals_heartbeat_info *row,
+				   enum vitals_class thread_class, const char *doing)
+{
+	struct vitals_evidence *evidence = &fake.evidence[row - fake.heartbeats];
+
+	row->thread_class = thread_class;
+	text_copy(row->doing, sizeof(row->doing), doing);
+	VITALS_INIT(evidence);
+	evidence->thread_class = thread_class;
+	evidence->tid = row->tid;
+	evidence->at_ns = NOW_NS - VITALS_MS(345);
+	evidence->window_ns = VITALS_MS(400);
+	evidence->took_ns = 61500;
+	evidence->looks = 5;
+	evidence->state = 'S';
+	evidence->call = -1;
+	evidence->pressure_cpu = 1234;
+	evidence->pressure_memory = UINT32_MAX;
+	text_copy(evidence->comm, sizeof(evidence->comm), "worker");
+	text_copy(evidence->doing, sizeof(evidence->doing), doing);
+	return evidence;
+}
+
+struct vitals_finding_info *fake_finding(uint32_t kind, uint32_t threads,
+					 const char *doing)
+{
+	struct vitals_finding_info *row = &fake.findings[fake.n_findings++];
+
+	VITALS_INIT(row);
+	row->kind = kind;
+	row->number = 10 + fake.n_findings;
+	row->at_ns = NOW_NS - VITALS_S(8);
+	row->threads = threads;
+	text_copy(row->doing, sizeof(row->doing), doing);
+	fake.process.deadlocks += kind == VITALS_EVENT_DEADLOCK;
+	return row;
+}
+
+/* As counted before, and as it is now. */
+static void turn(struct vitals_heartbeat_info *row, unsigned state)
+{
+	fake.process.critical[row->state]--;
+	fake.groups[row->group].states[row->state]--;
+	row->state = state;
+	fake.process.critical[state]++;
+	fake.groups[row->group].states[state]++;
+	row->silence_ns = VITALS_S(12) + 345678901;
+	row->beat_ns = NOW_NS - row->silence_ns;
+}
+
+static void lock_waited_for(struct vitals_evidence *evidence, uint32_t holder_tid)
+{
+	evidence->call = 202;
+	evidence->args[0] = evidence->lock = 0x7ffd00005581;
+	evidence->args[1] = 0x80;
+	evidence->args[2] = 2;
+	evidence->lock_kind = VITALS_LOCK_MUTEX;
+	evidence->holder_tid = holder_tid;
+	evidence->hops = 2;
+	evidence->deadlock = 1;
+	evidence->voluntary = 1;
+	text_copy(evidence->wchan, sizeof(evidence->wchan), "futex_wait_queue");
+}
+
+void fake_evidence(void)
+{
+	static const char both[] = "worker-1 waits for mutex journal (0x7ffd00005581) "
+				   "held by worker-2 waits "
+				   "for mutex 0x7ffd000055a8 held by worker-1";
+	struct vitals_evidence *evidence;
+
+	fake_service();
+	turn(&fake.heartbeats[0], VITALS_SILENT);
+	turn(&fake.heartbeats[1], VITALS_STUCK);
+	evidence = fake_doing(&fake.heartbeats[0], VITALS_SPINNING,
+			      "runs all the time: 99.8 % of the last 0.4 s");
+	evidence->state = 'R';
+	evidence->cpu_ns = VITALS_MS(399) + 200000;
+	evidence->user_ns = VITALS_MS(390);
+	evidence->involuntary = 17;
+	lock_waited_for(
+		fake_doing(&fake.heartbeats[1], VITALS_ON_LOCK,
+			   "waits for mutex journal (0x7ffd00005581), held by worker-2 "
+			   "(tid 4714)"),
+		4714);
+	evidence = fake_doing(&fake.heartbeats[2], VITALS_UNKNOWN, "");
+	fake.heartbeats[2].reason = evidence->reason = VITALS_REASON_NOT_DUMPABLE;
+	evidence->state = 0;
+	evidence->call = -2;
+	evidence->window_ns = 0;
+	fake.threads[1].thread_class = VITALS_ON_LOCK;
+	text_copy(fake.threads[1].doing, sizeof(fake.threads[1].doing),
+		  fake.heartbeats[1].doing);
+	fake_finding(VITALS_EVENT_DEADLOCK, 2, both);
+	fake_finding(VITALS_EVENT_DEADLOCK, 2, both)->over = 1;
+}
+
 void fake_service(void)
 {
 	struct vitals_part_info *part;
@@ -250,6 +347,30 @@ const char *vitals_state_name(int state)
 	};
 
 	return state >= 0 && state < VITALS_STATES ? names[state] : "unknown";
+}
+
+const char *vitals_class_name(int thread_class)
+{
+	static const char *const names[VITALS_CLASSES] = {
+		"unknown", "running", "spinning", "starved", "lock", "io",
+		"sleep",   "child",   "blocked",  "stopped", "gone"
+	};
+
+	return thread_class >= 0 && thread_class < VITALS_CLASSES ? names[thread_class]
+								  : "unknown";
+}
+
+const char *vitals_reason_text(int reason)
+{
+	return reason == VITALS_REASON_NOT_DUMPABLE
+		       ? "not dumpable since a setuid: User=, or prctl(PR_SET_DUMPABLE, "
+			 "1)"
+		       : "";
+}
+
+int vitals_thread_looks_on(void)
+{
+	return 0;
 }
 
 int vitals_start(vitals_registry *registry)
@@ -396,4 +517,26 @@ int vitals_snapshot_group_buckets(vitals_snapshot *snapshot, uint32_t index,
 		return -ENOENT;
 	memcpy(counts, fake.buckets[index][which], sizeof(fake.buckets[index][which]));
 	return 0;
+}
+
+int vitals_snapshot_evidence(vitals_snapshot *snapshot, uint32_t index,
+			     struct vitals_evidence *evidence)
+{
+	(void)snapshot;
+	if (index >= fake.n_heartbeats)
+		return -ENOENT;
+	if (index >= FAKE_ROWS || !fake.evidence[index].size)
+		return -ENODATA;
+	return row_copy(evidence, evidence->size, &fake.evidence[index],
+			sizeof(fake.evidence[0]));
+}
+
+int vitals_snapshot_finding(vitals_snapshot *snapshot, uint32_t index,
+			    struct vitals_finding_info *info)
+{
+	(void)snapshot;
+	if (index >= fake.n_findings)
+		return -ENOENT;
+	return row_copy(info, info->size, &fake.findings[index],
+			sizeof(fake.findings[0]));
 }

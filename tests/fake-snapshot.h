@@ -29,7 +29,9 @@ struct fake {
 	struct vitals_thread_info threads[FAKE_ROWS];
 	struct vitals_part_info parts[VITALS_PARTS_MAX];
 	struct vitals_scope_info scopes[FAKE_ROWS]; /* as many as the process row says */
-	uint32_t n_groups, n_heartbeats, n_quitters, n_threads, n_parts;
+	struct vitals_finding_info findings[FAKE_ROWS];
+	struct vitals_evidence evidence[FAKE_ROWS]; /* of size 0: was not looked at */
+	uint32_t n_groups, n_heartbeats, n_quitters, n_threads, n_parts, n_findings;
 
 	/* If not NULL, makes the heartbeats rather than the array. */
 	void (*heartbeat)(uint32_t index, struct vitals_heartbeat_info *ret);
@@ -46,6 +48,15 @@ void fake_service(void);
 
 /* Healthy heartbeats "worker-0" and up, of one group. */
 void fake_workers(uint32_t n);
+
+/* Such a service with evidence: worker-1 and worker-2 in a deadlock, walker spins. */
+void fake_evidence(void);
+
+/* What the thread of a heartbeat is doing, with plausible figures. */
+struct vitals_evidence *fake_doing(struct vitals_heartbeat_info *row,
+				   enum vitals_class thread_class, const char *doing);
+struct vitals_finding_info *fake_finding(uint32_t kind, uint32_t threads,
+					 const char *doing);
 
 /* Counts states by what the heartbeats say, and how many rows there are. */
 void fake_count(void);

@@ -260,6 +260,9 @@ deadlocks() {
 
 	breaks deadlock silent
 	from_ms=$(now_ms)
+	await 'deadlock of 2 threads: worker-1 .*mutex catalogue .*mutex journal'
+	[ "$(grep -c 'deadlock of' "$tmp/out")" -eq 1 ] || fail 'told more than once'
+	pass "$(grep 'deadlock of' "$tmp/out")"
 	wants 200 /livez
 	pass '/livez is still 200'
 	others_go_on
@@ -269,8 +272,21 @@ deadlocks() {
 	late_are worker-1
 }
 
-heals() { # KIND
+# What its thread is doing: the same sentence in the event, /health and the report.
+finds() { # KIND CLASS PATTERN
+	breaks "$1" silent
+	await "worker-1 is silent.*$3"
+	wants 503 /health
+	body_is "beat(\"worker-1\") | .class == \"$2\" and (.doing | test(\"$3\"))"
+	pass "it $(sed -n "s/.*worker-1 is silent.*\($3\)/\1/p" "$tmp/out" | head -n 1)"
+	stop TERM 1
+	grep -q "worker-1.*$3" "$tmp/err" || fail "the report does not say that it $3"
+}
+
+heals() { # KIND CLASS
 	breaks "$1" silent --heal 3
+	wants 503 /health
+	body_is "beat(\"worker-1\").class | IN($2)"
 	wants 200 /livez
 	others_go_on
 	await_code 200 /health "$(now_ms)" $((3000 + slack_ms))
@@ -311,8 +327,13 @@ plant
 refuses
 healthy
 deadlocks
-heals spin
-heals sleep
+finds cycle3 lock 'waits for mutex catalogue'
+finds condvar blocked 'waits for a condition'
+finds io io 'descriptor [0-9]*, a socket'
+# On a machine that others use, too, a spinner may get less than half a processor.
+heals spin '"spinning", "running"'
+heals starve '"starved"'
+heals sleep '"io"'
 dies
 lingers
 echo "$checks passed"

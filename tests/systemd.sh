@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The demo service, as a service manager sees it: what it says, how it ends, and that it can be
-# the first process of a pid namespace. Under systemd itself where there is one.
+# the first process of a pid namespace. tests/systemd-boots.sh has systemd itself.
 
 set -u
 export LC_ALL=C
@@ -176,25 +176,5 @@ else
 	echo 'no pid namespaces here: not checked'
 fi
 unlisten
-
-if [ "$(id -u)" -eq 0 ] && [ -d /run/systemd/system ] && systemd-run --wait --quiet true 2>/dev/null; then
-	what='systemd'
-	unit=vitals-check-$$
-	systemd-run --wait --quiet --unit=$unit --service-type=notify \
-		-p NotifyAccess=all -p TimeoutStartSec=20 -p WatchdogSec=2 -p TimeoutStopSec=20 \
-		-p WorkingDirectory="$PWD" \
-		"$EXAMPLES/service" --listen 127.0.0.1:0 --timeout 2 "$tmp/tree" &
-	pid=$!
-	for ((i = 0; i < 1000; i++)); do
-		systemctl is-active --quiet $unit && break
-		sleep 0.02
-	done
-	systemctl show -p StatusText $unit | grep -q '=ready' || fail 'is not ready'
-	systemctl stop $unit
-	ends $pid 0
-	pass 'ready, pinged, and stopped with success'
-else
-	echo 'no systemd runs here: not checked'
-fi
 
 echo "$checks checks"

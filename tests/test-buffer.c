@@ -105,6 +105,33 @@ START_TEST(makes_labels_of_any_text)
 }
 END_TEST
 
+static const struct {
+	const char *text;
+	size_t room;
+	const char *cut;
+} cuts[] = {
+	{ "waits", SIZE_MAX, "waits" },
+	{ "waits", 5, "waits" },
+	{ "waits", 4, "w\u2026" },
+	{ "waits", 3, "\u2026" },
+	{ "", 0, "" },
+	{ "\u00e4\u00f6\u00fc\u00df", 8, "\u00e4\u00f6\u00fc\u00df" },
+	{ "\u00e4\u00f6\u00fc\u00df", 7, "\u00e4\u00f6\u2026" },
+	{ "\u00e4\u00f6\u00fc\u00df", 6, "\u00e4\u2026" },
+	/* Twice as long in JSON. */
+	{ "\"\"\"\"", 8, "\"\"\"\"" },
+	{ "\"\"\"\"", 7, "\"\"\u2026" },
+	{ "\"\"\"\"", 6, "\"\u2026" },
+};
+
+START_TEST(cuts_text_between_characters)
+{
+	vx_buffer_string(&buffer, "x");
+	vx_buffer_text_cut(&buffer, cuts[_i].text, cuts[_i].room);
+	ck_assert_str_eq(text() + 1, cuts[_i].cut);
+}
+END_TEST
+
 START_TEST(keeps_its_room)
 {
 	char *data;
@@ -154,6 +181,8 @@ int main(void)
 			    sizeof(texts) / sizeof(texts[0]));
 	tcase_add_loop_test(tc, makes_labels_of_any_text, 0,
 			    sizeof(texts) / sizeof(texts[0]));
+	tcase_add_loop_test(tc, cuts_text_between_characters, 0,
+			    sizeof(cuts) / sizeof(cuts[0]));
 	tcase_add_test(tc, keeps_its_room);
 	tcase_add_test(tc, remembers_its_first_failure);
 	suite_add_tcase(suite, tc);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #define T VITALS_MS(80)
@@ -403,12 +404,34 @@ START_TEST(says_an_event_in_one_line)
 				      .silence_ns = VITALS_MS(250),
 				      .tid = 77,
 				      .name = "worker#2" };
-	char line[128], small[10];
+	char line[256], expected[256], small[10];
 
 	ck_assert_int_eq(vitals_event_text(&event, line, sizeof(line)), 46);
 	ck_assert_str_eq(line, "heartbeat worker#2 is silent for 250ms, tid 77");
 	ck_assert_int_eq(vitals_event_text(&event, small, sizeof(small)), 46);
 	ck_assert_str_eq(small, "heartbeat");
+	/* A record of an older size ends before what follows. */
+	event.thread_class = VITALS_ON_LOCK;
+	(void)snprintf(event.doing, sizeof(event.doing), "%s",
+		       "waits for mutex journal (0x5581), held by flu\nsher (tid 71)");
+	ck_assert_int_eq(vitals_event_text(&event, line, sizeof(line)), 46);
+	event.size = sizeof(event);
+	(void)vitals_event_text(&event, line, sizeof(line));
+	(void)snprintf(expected, sizeof(expected),
+		       "heartbeat worker#2 is silent for 250ms, tid 77, %s: waits for "
+		       "mutex journal (0x5581), held by flu?sher (tid 71)",
+		       vitals_class_name(VITALS_ON_LOCK));
+	ck_assert_str_eq(line, expected);
+	event.kind = VITALS_EVENT_DEADLOCK;
+	event.thread_class = 0;
+	event.threads = 2;
+	(void)snprintf(event.doing, sizeof(event.doing), "a waits for b");
+	(void)vitals_event_text(&event, line, sizeof(line));
+	ck_assert_str_eq(line, "deadlock of 2 threads: a waits for b");
+	event.kind = VITALS_EVENT_ASLEEP;
+	(void)snprintf(event.doing, sizeof(event.doing), "asleep until a signal");
+	(void)vitals_event_text(&event, line, sizeof(line));
+	ck_assert_str_eq(line, "all 2 threads are asleep: asleep until a signal");
 	event.kind = VITALS_EVENT_PAUSE;
 	event.lasted_ns = VITALS_S(2);
 	(void)vitals_event_text(&event, line, sizeof(line));

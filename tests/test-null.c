@@ -75,6 +75,13 @@ static void process_calls(void)
 	call_note("vitals_state_name");
 	ck_assert_str_eq(vitals_state_name(-1), "unknown");
 	ck_assert_str_eq(vitals_state_name(VITALS_STATES), "unknown");
+	call_note("vitals_class_name");
+	ck_assert_str_eq(vitals_class_name(-1), "unknown");
+	ck_assert_str_eq(vitals_class_name(VITALS_CLASSES), "unknown");
+	call_note("vitals_reason_text");
+	ck_assert_str_eq(vitals_reason_text(-1), "");
+	ck_assert_str_eq(vitals_reason_text(VITALS_REASONS), "");
+	ANSWERS(-EINVAL, vitals_lock_name, NULL, "a");
 	ANSWERS(-EINVAL, vitals_registry_new, 0, NULL);
 	ANSWERS(-EINVAL, vitals_registry_new, UINT32_MAX, &none);
 	ck_assert_ptr_null(none);
@@ -90,6 +97,18 @@ static void process_calls(void)
 	ANSWERS(0, vitals_systemd, NULL, 0);
 	ANSWERS(-EINVAL, vitals_systemd, NULL, 1);
 	ANSWERS(0, vitals_reloading, NULL);
+	ANSWERS(-EINVAL, vitals_lock_name, NULL, "a");
+	ANSWERS(-EINVAL, vitals_lock_name, NULL, NULL);
+	ANSWERS(-EINVAL, vitals_lock_name, called, "");
+	ANSWERS(0, vitals_lock_name, called, NULL);
+	ANSWERS(0, vitals_log, NULL, -1, NULL);
+	ANSWERS(-EBADF, vitals_log, NULL, 1000000, NULL);
+	ANSWERS(0, vitals_log_journal, NULL, 0);
+	ANSWERS(0, vitals_heartbeat_file, NULL, NULL, 0);
+	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "", 0);
+	ANSWERS(-EINVAL, vitals_heartbeat_file, NULL, "a/relative/path", 0);
+	call_note("vitals_thread_looks_on");
+	ck_assert_int_eq(vitals_thread_looks_on(), 0);
 }
 
 static void heartbeat_calls(void)
@@ -145,6 +164,30 @@ static void events_calls(void)
 	ANSWERS(-EINVAL, vitals_event_text, &event, NULL, 1);
 	ck_assert_str_eq(text, "???");
 	ck_assert_int_gt(vitals_event_text(&event, NULL, 0), 0);
+}
+
+static void evidence_calls(void)
+{
+	ANSWERS(-EINVAL, vitals_evidence_set, registry, -1);
+	ANSWERS(-EINVAL, vitals_evidence_set, registry, VITALS_EVIDENCE_OFF + 1);
+	ANSWERS(0, vitals_evidence_set, NULL, VITALS_EVIDENCE_AUTO);
+}
+
+static void act_calls(void)
+{
+	static const char *const nothing[] = { NULL };
+	struct vitals_abort_options abort_options = { 0 };
+	struct vitals_capture_options capture_options = { 0 };
+
+	ANSWERS(-EINVAL, vitals_abort_when_stuck, registry, &abort_options);
+	ANSWERS(0, vitals_abort_when_stuck, registry, NULL);
+	ANSWERS(-EINVAL, vitals_capture, registry, &capture_options);
+	capture_options.size = sizeof(capture_options);
+	capture_options.command = nothing;
+	ANSWERS(-EINVAL, vitals_capture, registry, &capture_options);
+	capture_options.command = NULL;
+	capture_options.flags = VITALS_CAPTURE_OFF;
+	ANSWERS(0, vitals_capture, registry, &capture_options);
 }
 
 static void expect_calls(void)
@@ -283,6 +326,8 @@ static void snapshot_calls(void)
 	ROW_CALLS(vitals_snapshot_thread, vitals_thread_info, AT_0);
 	ROW_CALLS(vitals_snapshot_part, vitals_part_info, AT_0);
 	ROW_CALLS(vitals_snapshot_scope, vitals_scope_info, AT_0);
+	ROW_CALLS(vitals_snapshot_evidence, vitals_evidence, AT_0);
+	ROW_CALLS(vitals_snapshot_finding, vitals_finding_info, AT_0);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, NULL, 0, counts, VITALS_BUCKETS_FINE);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, snapshot, 0, NULL, VITALS_BUCKETS_FINE);
 	ANSWERS(-EINVAL, vitals_snapshot_buckets, snapshot, 0, counts, 0);
@@ -326,6 +371,8 @@ START_TEST(every_function_answers_nothing_as_documented)
 	fds = fd_count();
 	heartbeat_calls();
 	events_calls();
+	evidence_calls();
+	act_calls();
 	expect_calls();
 	quitter_calls();
 	thread_calls();

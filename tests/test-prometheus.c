@@ -121,6 +121,68 @@ START_TEST(renders_what_it_always_did)
 }
 END_TEST
 
+/* Only of those that are not well: else every heartbeat would have ten of them in a year. */
+START_TEST(tells_the_class_of_those_not_well)
+{
+	fake_evidence();
+	fake.process.asleep = 1;
+	render(10000);
+	ck_assert_uint_eq(samples("vitals_heartbeat_class{"), 3);
+	ck_assert(has("\nvitals_heartbeat_class{group=\"default\",heartbeat=\"walker\","
+		      "class=\"spinning\"} 1\n"));
+	ck_assert(has("\nvitals_heartbeat_class{group=\"default\",heartbeat=\"worker-1\","
+		      "class=\"lock\"} 1\n"));
+	ck_assert(has("\nvitals_heartbeat_class{group=\"default\",heartbeat=\"worker-2\","
+		      "class=\"unknown\"} 1\n"));
+	ck_assert(has("\nvitals_deadlocks_total 2\n"));
+	ck_assert(has("\nvitals_asleep 1\n"));
+	/* Neither sentences nor addresses become labels. */
+	ck_assert(!has("waits"));
+	ck_assert(!has("0x"));
+	ck_assert_uint_eq(prometheus.series, samples(""));
+	ck_assert(promtool_accepts());
+}
+END_TEST
+
+static void stuck_make(uint32_t index, struct vitals_heartbeat_info *ret)
+{
+	*ret = fake.heartbeats[0];
+	ret->state = VITALS_STUCK;
+	ret->thread_class = index % VITALS_CLASSES;
+	snprintf(ret->name, sizeof(ret->name), "worker-%u", index);
+}
+
+/* Of 850 beside fifty groups there is room for eight series each, but not for nine. */
+static const struct {
+	uint32_t groups, all, shown;
+} crowds[] = {
+	{ 1, 100, 100 },
+	{ 1, 1000, 1000 },
+	{ 1, 100000, 100 },
+	{ 50, 850, 100 },
+};
+
+START_TEST(stays_within_its_limit_when_all_are_stuck)
+{
+	uint32_t all = crowds[_i].all, shown = crowds[_i].shown, i;
+
+	fake_workers(all);
+	for (i = 1; i < crowds[_i].groups; i++) {
+		fake.groups[i] = fake.groups[0];
+		snprintf(fake.groups[i].name, sizeof(fake.groups[i].name), "g%u", i);
+	}
+	fake.n_groups = fake.process.groups = crowds[_i].groups;
+	fake.heartbeat = stuck_make;
+	fake.process.critical[VITALS_HEALTHY] = 0;
+	fake.process.critical[VITALS_STUCK] = all;
+	render(10000);
+	ck_assert_uint_eq(samples("vitals_heartbeat_class{"), shown);
+	ck_assert_uint_le(prometheus.series, 10000);
+	ck_assert_uint_eq(prometheus.series, samples(""));
+	ck_assert_uint_eq(prometheus.dropped, (all - shown) * (VX_HEARTBEAT_SERIES + 1));
+}
+END_TEST
+
 START_TEST(pleases_promtool)
 {
 	render(10000);
@@ -358,6 +420,9 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, renders_what_it_always_did);
 	tcase_add_test(tc, tells_how_long_shutdowns_took);
+	tcase_add_test(tc, tells_the_class_of_those_not_well);
+	tcase_add_loop_test(tc, stays_within_its_limit_when_all_are_stuck, 0,
+			    sizeof(crowds) / sizeof(crowds[0]));
 	tcase_add_test(tc, pleases_promtool);
 	tcase_add_test(tc, sums_every_bucket);
 	tcase_add_test(tc, says_when_not_how_long_ago);

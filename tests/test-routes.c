@@ -182,6 +182,17 @@ START_TEST(says_why_when_it_fails)
 }
 END_TEST
 
+START_TEST(says_what_the_thread_is_doing)
+{
+	fake_evidence();
+	ck_assert_uint_eq(get("/livez"), 503);
+	ck_assert_ptr_nonnull(strstr(
+		body.data, ": worker-1 is stuck, silent for 12.345 s, allowed 1 s: "
+			   "waits for mutex journal (0x7ffd00005581), held by "
+			   "worker-2 (tid 4714)\n"));
+}
+END_TEST
+
 START_TEST(says_how_long_somebody_is_silent)
 {
 	fake_service();
@@ -307,6 +318,7 @@ int main(void)
 	tcase_add_loop_test(tc, gives_the_verdict_as_status, 0,
 			    sizeof(verdicts) / sizeof(verdicts[0]));
 	tcase_add_test(tc, says_why_when_it_fails);
+	tcase_add_test(tc, says_what_the_thread_is_doing);
 	tcase_add_test(tc, says_how_long_somebody_is_silent);
 	tcase_add_test(tc, says_in_which_scope_somebody_is);
 	tcase_add_test(tc, says_that_it_quits_and_why);

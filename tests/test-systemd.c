@@ -39,6 +39,40 @@ char *__wrap_secure_getenv(const char *variable)
 	return privileged ? NULL : __real_secure_getenv(variable);
 }
 
+/* What the threads of all heartbeats are doing. */
+static struct {
+	uint32_t thread_class;
+	uint32_t reason;
+	const char *text;
+} doing = { .text = "" };
+
+bool __real_vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment,
+			     uint32_t index, struct vitals_heartbeat_info *info);
+bool __wrap_vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment,
+			     uint32_t index, struct vitals_heartbeat_info *info);
+bool __wrap_vt_row_heartbeat(const struct vt_view *view, const struct vt_moment *moment,
+			     uint32_t index, struct vitals_heartbeat_info *info)
+{
+	bool there = __real_vt_row_heartbeat(view, moment, index, info);
+
+	info->thread_class = doing.thread_class;
+	info->reason = doing.reason;
+	(void)snprintf(info->doing, sizeof(info->doing), "%s", doing.text);
+	return there;
+}
+
+const char *__wrap_vitals_class_name(int thread_class);
+const char *__wrap_vitals_class_name(int thread_class)
+{
+	return thread_class == VITALS_ON_LOCK ? "lock" : "unknown";
+}
+
+const char *__wrap_vitals_reason_text(int reason);
+const char *__wrap_vitals_reason_text(int reason)
+{
+	return reason == VITALS_REASON_SECCOMP ? "a filter is in the way" : "";
+}
+
 static void listen_at(const char *address)
 {
 	ck_assert_int_eq(vt_address_parse(address, &terms.to), 0);
@@ -54,6 +88,8 @@ static void setup(void)
 	temp_dir_make(dir);
 	(void)snprintf(name, sizeof(name), "%s/notify", dir);
 	memset(&terms, 0, sizeof(terms));
+	memset(&doing, 0, sizeof(doing));
+	doing.text = "";
 	listen_at(name);
 	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
 	now_ns = vt_clock_now();
@@ -441,6 +477,179 @@ START_TEST(pings_at_half_of_the_time_while_it_lives)
 }
 END_TEST
 
+/* Messages with such a line, of all that are there. */
+static unsigned told_with(const char *line)
+{
+	const char *message;
+	unsigned n = 0;
+
+	for (message = told(); message[0]; message = told())
+		n += strstr(message, line) != NULL;
+	return n;
+}
+
+/* Idle for long, not begun yet, in a scope without bound; and who is just informative. */
+START_TEST(goes_on_to_ping_for_those_who_need_not_beat)
+{
+	vitals_heartbeat *idle = beating("idle", S), *unbounded = beating("unbounded", S);
+	vitals_heartbeat *starting, *informative;
+	struct vitals_heartbeat_options options;
+
+	VITALS_INIT(&options);
+	options.start_ns = 1000 * S;
+	ck_assert_int_eq(
+		vitals_heartbeat_new(registry, "starting", S, &options, &starting), 0);
+	VITALS_INIT(&options);
+	options.flags = VITALS_INFORMATIVE;
+	ck_assert_int_eq(vitals_heartbeat_new(registry, "informative", S, &options,
+					      &informative),
+			 0);
+	vitals_heartbeat_idle(idle);
+	ck_assert_int_eq(vitals_heartbeat_pulse(informative), 0);
+	ck_assert_int_eq(vitals_heartbeat_pulse(unbounded), 0);
+	ck_assert_int_eq(vitals_heartbeat_own(unbounded), 0);
+	ck_assert_int_gt(vitals_heartbeat_enter(unbounded, "compact", 0), 0);
+	terms.watchdog_ns = 3 * S;
+	ask();
+	step(0);
+	told_all();
+	step(150 * S);
+	ck_assert_uint_eq(told_with("WATCHDOG=1"), 100);
+	vitals_heartbeat_unref(idle);
+	vitals_heartbeat_unref(unbounded);
+	vitals_heartbeat_unref(starting);
+	vitals_heartbeat_unref(informative);
+}
+END_TEST
+
+/* With a watchdog shorter than a status is news: the last ping, the report, and nothing more. */
+START_TEST(tells_who_is_stuck_before_the_pings_are_missed)
+{
+	vitals_heartbeat *heartbeat = beating("worker", 100 * MS);
+	uint64_t beat_ns = vt_clock_now(), after_ns, pinged_ns = 0, named_ns = 0;
+	const char *message;
+
+	terms.watchdog_ns = 400 * MS;
+	ck_assert_int_eq(vitals_heartbeat_pulse(heartbeat), 0);
+	after_ns = vt_clock_now();
+	ask();
+	for (now_ns = beat_ns; now_ns < after_ns + 800 * MS;) {
+		step(10 * MS);
+		for (message = told(); message[0]; message = told()) {
+			if (strstr(message, "WATCHDOG=1"))
+				pinged_ns = now_ns;
+			if (strstr(message, "STATUS=not well: worker is stuck"))
+				named_ns = now_ns;
+			/* Not one with the report, nor after it. */
+			ck_assert(!named_ns || !strstr(message, "WATCHDOG=1"));
+		}
+	}
+	/* Stuck at 400 ms; a turn is 10 ms. */
+	ck_assert_uint_ge(named_ns, beat_ns + 400 * MS);
+	ck_assert_uint_le(named_ns, after_ns + 420 * MS);
+	ck_assert_uint_ge(pinged_ns, beat_ns + 190 * MS);
+	ck_assert_uint_lt(pinged_ns, named_ns);
+	ck_assert_uint_lt(named_ns, pinged_ns + terms.watchdog_ns);
+	/* And again, as soon as it is well. */
+	ck_assert_int_eq(vitals_heartbeat_idle(heartbeat), 0);
+	step(10 * MS);
+	TOLD("WATCHDOG=1\nSTATUS=ready");
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+static void *dies(void *heartbeat)
+{
+	(void)worker_check(vitals_heartbeat_own(heartbeat) == 0);
+	(void)worker_check(vitals_heartbeat_pulse(heartbeat) == 0);
+	return NULL;
+}
+
+START_TEST(does_not_ping_for_the_dead)
+{
+	vitals_heartbeat *heartbeat = beating("worker", 100 * S);
+	pthread_t thread;
+
+	ck_assert_int_eq(vitals_heartbeat_pulse(heartbeat), 0);
+	terms.watchdog_ns = 3 * S;
+	ask();
+	step(0);
+	TOLD("READY=1\nWATCHDOG=1\nSTATUS=ready");
+	ck_assert_int_eq(pthread_create(&thread, NULL, dies, heartbeat), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	worker_checks_passed();
+	step(30 * S);
+	ck_assert(told_of("STATUS=not well: worker is dead"));
+	ck_assert_uint_eq(told_with("WATCHDOG=1"), 0);
+	vitals_heartbeat_close(heartbeat);
+	step(2 * S);
+	ck_assert_uint_ge(told_with("WATCHDOG=1"), 1);
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+static const struct {
+	uint32_t thread_class;
+	uint32_t reason;
+	const char *text;
+	const char *status;
+} doings[] = {
+	{ 0, 0, "", "STATUS=not well: worker is stuck" },
+	{ VITALS_ON_LOCK, 0, "waits for mutex journal (0x5581), held by flusher (tid 71)",
+	  "STATUS=not well: worker is stuck (lock): waits for mutex journal (0x5581), "
+	  "held "
+	  "by flusher (tid 71)" },
+	{ 0, VITALS_REASON_SECCOMP, "",
+	  "STATUS=not well: worker is stuck: a filter is in the way" },
+	/* A thread may be called so. */
+	{ VITALS_ON_LOCK, 0, "held by a\nREADY=1\x7f",
+	  "STATUS=not well: worker is stuck (lock): held by a?READY=1?" },
+};
+
+START_TEST(tells_what_the_thread_is_doing)
+{
+	vitals_heartbeat *heartbeat = beating("worker", 2 * S);
+
+	ck_assert_int_eq(vitals_heartbeat_pulse(heartbeat), 0);
+	ask();
+	step(0);
+	doing.thread_class = doings[_i].thread_class;
+	doing.reason = doings[_i].reason;
+	doing.text = doings[_i].text;
+	step(7 * S);
+	told_all();
+	step(3 * S);
+	TOLD(doings[_i].status);
+	TOLD_NOTHING();
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
+/* The longest there can be is whole. */
+START_TEST(a_long_sentence_is_whole)
+{
+	char text[VITALS_DOING_MAX], called[VITALS_NAME_MAX];
+	vitals_heartbeat *heartbeat;
+	const char *message;
+
+	memset(text, 'x', sizeof(text) - 1);
+	memset(called, 'y', sizeof(called) - 1);
+	text[sizeof(text) - 1] = called[sizeof(called) - 1] = '\0';
+	text[sizeof(text) - 2] = '.';
+	heartbeat = beating(called, 2 * S);
+	ck_assert_int_eq(vitals_heartbeat_pulse(heartbeat), 0);
+	ask();
+	step(0);
+	told_all();
+	doing.thread_class = VITALS_ON_LOCK;
+	doing.text = text;
+	step(3 * S);
+	message = told();
+	ck_assert_ptr_nonnull(strstr(message, text));
+	vitals_heartbeat_unref(heartbeat);
+}
+END_TEST
+
 START_TEST(goes_on_to_ping_while_it_quits)
 {
 	unsigned n = 0;
@@ -532,8 +741,11 @@ END_TEST
 
 START_TEST(keeps_no_descriptor)
 {
-	int fds = fd_count();
+	int fds;
 
+	/* With the first turn the judging keeps one. */
+	step(0);
+	fds = fd_count();
 	terms.watchdog_ns = S;
 	ask();
 	step(10 * S);
@@ -860,6 +1072,12 @@ int main(void)
 	tcase_add_test(tc, time_without_end_is_not_told);
 	tcase_add_test(tc, asks_for_more_time_only_while_somebody_leaves);
 	tcase_add_test(tc, pings_at_half_of_the_time_while_it_lives);
+	tcase_add_test(tc, goes_on_to_ping_for_those_who_need_not_beat);
+	tcase_add_test(tc, tells_who_is_stuck_before_the_pings_are_missed);
+	tcase_add_test(tc, does_not_ping_for_the_dead);
+	tcase_add_loop_test(tc, tells_what_the_thread_is_doing, 0,
+			    sizeof(doings) / sizeof(doings[0]));
+	tcase_add_test(tc, a_long_sentence_is_whole);
 	tcase_add_test(tc, goes_on_to_ping_while_it_quits);
 	tcase_add_test(tc, tells_what_is_wrong_when_it_changes);
 	tcase_add_test(tc, a_full_socket_is_tried_again);

@@ -4,12 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-static const char *const names[] = { "none", "deadlock", "spin", "sleep", "die" };
+static const char *const names[] = { "none", "deadlock", "cycle3", "condvar", "io",
+				     "spin", "starve",   "sleep",  "die" };
 
 static uint64_t now_ns(void)
 {
@@ -29,6 +33,11 @@ int breakage_kind(const char *name)
 	return -1;
 }
 
+int breakage_heals(enum breakage_kind kind)
+{
+	return kind == BREAKAGE_SPIN || kind == BREAKAGE_STARVE || kind == BREAKAGE_SLEEP;
+}
+
 int breakage_open(struct breakage *breakage)
 {
 	breakage->at_ns = now_ns() + breakage->after_ns;
@@ -46,34 +55,65 @@ uint64_t breakage_in_ns(const struct breakage *breakage)
 	return breakage->at_ns > now ? breakage->at_ns - now : 0;
 }
 
-/* Two locks, and a meeting point at which each thread holds one of them. */
-static pthread_mutex_t journal = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t catalogue = PTHREAD_MUTEX_INITIALIZER;
-static pthread_barrier_t both_hold_one;
+/* Locks, and a meeting point at which each thread holds one of them. */
+static struct {
+	const char *name;
+	pthread_mutex_t mutex;
+} locks[] = { { "journal", PTHREAD_MUTEX_INITIALIZER },
+	      { "catalogue", PTHREAD_MUTEX_INITIALIZER },
+	      { "index", PTHREAD_MUTEX_INITIALIZER } };
+static unsigned n_locks;
+static pthread_barrier_t each_holds_one;
 
-static void take_both(pthread_mutex_t *first, pthread_mutex_t *second)
+/* The one at @arg, and then the next. */
+static void *take_two(void *arg)
 {
-	pthread_mutex_lock(first);
-	pthread_barrier_wait(&both_hold_one);
-	pthread_mutex_lock(second);
-	pthread_mutex_unlock(second);
-	pthread_mutex_unlock(first);
-}
+	unsigned first = (unsigned)(uintptr_t)arg, second = (first + 1) % n_locks;
 
-static void *take_catalogue_first(void *arg)
-{
-	(void)arg;
-	take_both(&catalogue, &journal);
+	pthread_mutex_lock(&locks[first].mutex);
+	pthread_barrier_wait(&each_holds_one);
+	pthread_mutex_lock(&locks[second].mutex);
+	pthread_mutex_unlock(&locks[second].mutex);
+	pthread_mutex_unlock(&locks[first].mutex);
 	return NULL;
 }
 
-static void deadlock(void)
+/* The others are threads that libvitals has never heard of. */
+static void deadlock(unsigned n)
 {
-	pthread_t second;
+	pthread_t thread;
+	unsigned i;
 
-	pthread_barrier_init(&both_hold_one, NULL, 2);
-	if (pthread_create(&second, NULL, take_catalogue_first, NULL) == 0)
-		take_both(&journal, &catalogue);
+	n_locks = n;
+	pthread_barrier_init(&each_holds_one, NULL, n);
+	for (i = 0; i < n; i++)
+		vitals_lock_name(&locks[i].mutex, locks[i].name);
+	for (i = 1; i < n; i++) {
+		if (pthread_create(&thread, NULL, take_two, (void *)(uintptr_t)i))
+			return;
+		pthread_setname_np(thread, i == 1 ? "compactor" : "archiver");
+	}
+	take_two(NULL);
+}
+
+static void wait_for_nobody(void)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&mutex);
+	for (;;)
+		pthread_cond_wait(&never, &mutex);
+}
+
+static void receive(void)
+{
+	int ends[2];
+	char byte;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0)
+		while (recv(ends[0], &byte, 1, 0) < 0 && errno == EINTR)
+			continue;
 }
 
 static void spin(const struct breakage *breakage)
@@ -81,6 +121,32 @@ static void spin(const struct breakage *breakage)
 	/* Relaxed: the flag is all there is to see. */
 	while (!__atomic_load_n(&breakage->healed, __ATOMIC_RELAXED))
 		continue;
+}
+
+static void *hog(void *breakage)
+{
+	spin(breakage);
+	return NULL;
+}
+
+/* Both on one processor, and this one to run only where the other leaves time: it leaves none. */
+static void starve(struct breakage *breakage)
+{
+	struct sched_param none = { 0 };
+	cpu_set_t before, one;
+	pthread_t thread;
+
+	pthread_getaffinity_np(pthread_self(), sizeof(before), &before);
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
+	if (pthread_setaffinity_np(pthread_self(), sizeof(one), &one) ||
+	    pthread_create(&thread, NULL, hog, breakage))
+		return;
+	pthread_detach(thread);
+	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+	spin(breakage);
+	pthread_setschedparam(pthread_self(), SCHED_OTHER, &none);
+	pthread_setaffinity_np(pthread_self(), sizeof(before), &before);
 }
 
 static void sleep_on(const struct breakage *breakage)
@@ -102,7 +168,19 @@ void breakage_strike(struct breakage *breakage)
 		perror("nobody will heal this");
 	switch (breakage->kind) {
 	case BREAKAGE_DEADLOCK:
-		deadlock();
+		deadlock(2);
+		break;
+	case BREAKAGE_CYCLE3:
+		deadlock(3);
+		break;
+	case BREAKAGE_CONDVAR:
+		wait_for_nobody();
+		break;
+	case BREAKAGE_IO:
+		receive();
+		break;
+	case BREAKAGE_STARVE:
+		starve(breakage);
 		break;
 	case BREAKAGE_SPIN:
 		spin(breakage);

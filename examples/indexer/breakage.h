@@ -3,14 +3,18 @@
 /*
  * Breakage
  *
- * Breaks the thread that it strikes, for real and on demand, in one of four ways:
+ * Breaks the thread that it strikes, for real and on demand, in one of eight ways:
  *
  *	deadlock   two mutexes, taken in opposite order by it and a second thread
+ *	cycle3     three mutexes and three threads, each with one and waiting for the next
+ *	condvar    a condition that nobody signals
+ *	io         a socket that nobody sends to
  *	spin       a loop that does nothing, as fast as it can
+ *	starve     the same, with another thread that always goes first
  *	sleep      a blocking read that nobody answers
  *	die        an end without leaving
  *
- * Spin and sleep can heal.
+ * Spin, starve and sleep can heal.
  */
 
 #ifndef INDEXER_BREAKAGE_H
@@ -22,7 +26,11 @@
 enum breakage_kind {
 	BREAKAGE_NONE,
 	BREAKAGE_DEADLOCK,
+	BREAKAGE_CYCLE3,
+	BREAKAGE_CONDVAR,
+	BREAKAGE_IO,
 	BREAKAGE_SPIN,
+	BREAKAGE_STARVE,
 	BREAKAGE_SLEEP,
 	BREAKAGE_DIE,
 };
@@ -40,6 +48,9 @@ struct breakage {
 
 /* The kind; -1 if there is none of that name. */
 int breakage_kind(const char *name);
+
+/* Does it ever end? */
+int breakage_heals(enum breakage_kind kind);
 
 /* Its time runs from here on. 0 or a negative errno. */
 int breakage_open(struct breakage *breakage);

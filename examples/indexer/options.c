@@ -21,9 +21,11 @@ static const char usage[] =
 	"  --timeout SECONDS             how long a thread may be silent, and how\n"
 	"                                long all have to leave when told to (2)\n"
 	"  --heartbeat-timeout SECONDS   the former only\n"
-	"  --break KIND                  breaks worker-1: deadlock, spin, sleep or die\n"
+	"  --break KIND                  breaks worker-1: deadlock, cycle3, condvar, "
+	"io,\n"
+	"                                spin, starve, sleep or die\n"
 	"  --after SECONDS               so long after the start (5)\n"
-	"  --heal SECONDS                ends spin or sleep so long after that (never)\n"
+	"  --heal SECONDS                ends spin, starve or sleep so long after that\n"
 	"  --linger                      the last worker does not leave when told to\n"
 	"  --help                        prints this\n"
 	"\n"
@@ -80,7 +82,7 @@ static void set_break(struct breakage *breakage, const char *name)
 	int kind = breakage_kind(name);
 
 	if (kind < 0)
-		give_up(name, "not deadlock, spin, sleep or die");
+		give_up(name, "no such way to break; try --help");
 	breakage->kind = (enum breakage_kind)kind;
 }
 
@@ -133,9 +135,8 @@ void options_read(struct options *options, int argc, char **argv)
 		options->dir = argv[optind];
 	if (options->silence_ns == 0)
 		options->silence_ns = options->quit_ns;
-	if (breakage->heal_ns && breakage->kind != BREAKAGE_SPIN &&
-	    breakage->kind != BREAKAGE_SLEEP)
-		give_up("--heal", "only spin and sleep can heal");
+	if (breakage->heal_ns && !breakage_heals(breakage->kind))
+		give_up("--heal", "only spin, starve and sleep can heal");
 
 	fd = open(options->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What the monitor finds out about real threads, as events and rows say it. In real time: what a
+ * thread does is nothing that a clock of the test's own could say.
+ */
+
+#include "harness.h"
+
+#include "vitals.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define T VITALS_MS(100)
+#define SOON VITALS_S(20)
+
+static vitals_registry *registry;
+static vitals_events *events;
+static _Atomic uint32_t stop;
+
+static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t second = PTHREAD_MUTEX_INITIALIZER;
+static pthread_barrier_t barrier;
+static int ends[2];
+
+static void setup(void)
+{
+	atomic_store(&stop, 0);
+	ck_assert_int_eq(vitals_registry_new(0, &registry), 0);
+	ck_assert_int_eq(vitals_events_open(registry, NULL, &events), 0);
+	ck_assert_int_eq(vitals_start(registry), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+static void teardown(void)
+{
+	events = vitals_events_close(events);
+	registry = vitals_registry_free(registry);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
+/* A thread that beats once, does something for ever, and the next event of a kind and state. */
+struct fault {
+	const char *name;
+	void (*happens)(void);
+	vitals_heartbeat *heartbeat;
+	pthread_t thread;
+};
+
+static void *falls_silent(void *arg)
+{
+	struct fault *fault = arg;
+
+	worker_check(vitals_heartbeat_own(fault->heartbeat) == 0);
+	worker_check(vitals_heartbeat_pulse(fault->heartbeat) == 0);
+	fault->happens();
+	(void)vitals_heartbeat_close(fault->heartbeat);
+	return NULL;
+}
+
+static void fault_begin(struct fault *fault)
+{
+	ck_assert_int_eq(vitals_heartbeat_new(registry, fault->name, T, NULL,
+					      &fault->heartbeat),
+			 0);
+	ck_assert_int_eq(pthread_create(&fault->thread, NULL, falls_silent, fault), 0);
+}
+
+static void fault_end(struct fault *fault)
+{
+	ck_assert_int_eq(pthread_join(fault->thread, NULL), 0);
+	(void)vitals_heartbeat_unref(fault->heartbeat);
+	worker_checks_passed();
+}
+
+static struct vitals_event event_of(uint32_t kind, int to)
+{
+	struct vitals_event event;
+
+	VITALS_INIT(&event);
+	do
+		ck_assert_int_eq(vitals_events_next(events, SOON, &event), 0);
+	while (event.kind != kind || (kind == VITALS_EVENT_HEARTBEAT && event.to != to));
+	return event;
+}
+
+/* The row says what the event has said. */
+static void row_agrees(const struct vitals_event *event)
+{
+	struct vitals_heartbeat_info info;
+	struct vitals_evidence evidence;
+	vitals_snapshot *snapshot = NULL;
+
+	VITALS_INIT(&info);
+	VITALS_INIT(&evidence);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_int_eq(vitals_snapshot_evidence(snapshot, 0, &evidence), 0);
+	ck_assert_uint_eq(info.thread_class, event->thread_class);
+	ck_assert_uint_eq(evidence.thread_class, event->thread_class);
+	ck_assert_uint_eq(evidence.tid, info.tid);
+	ck_assert_uint_ge(evidence.looks, 1);
+	(void)vitals_snapshot_free(snapshot);
+}
+
+static void spins(void)
+{
+	while (!atomic_load(&stop))
+		continue;
+}
+
+static void receives(void)
+{
+	char byte;
+
+	worker_check(recv(ends[0], &byte, 1, 0) == 1);
+}
+
+static void locks(void)
+{
+	worker_check(pthread_mutex_lock(&first) == 0);
+	worker_check(pthread_mutex_unlock(&first) == 0);
+}
+
+START_TEST(says_that_a_thread_spins)
+{
+	struct fault fault = { .name = "spinner", .happens = spins };
+	struct vitals_event event;
+
+	fault_begin(&fault);
+	event = event_of(VITALS_EVENT_HEARTBEAT, VITALS_STUCK);
+	/* On a machine that does not let it run it is starved, or neither, and said to be. */
+	ck_assert(event.thread_class == VITALS_SPINNING ||
+		  event.thread_class == VITALS_STARVED ||
+		  event.thread_class == VITALS_RUNNING);
+	ck_assert_ptr_nonnull(strstr(event.doing, "% of a processor over"));
+	row_agrees(&event);
+	atomic_store(&stop, 1);
+	fault_end(&fault);
+}
+END_TEST
+
+START_TEST(says_what_a_thread_waits_for_and_forgets_it_when_it_goes_on)
+{
+	struct fault fault = { .name = "receiver", .happens = receives };
+	struct vitals_heartbeat_info info;
+	vitals_snapshot *snapshot = NULL;
+	struct vitals_event event;
+
+	fault_begin(&fault);
+	event = event_of(VITALS_EVENT_HEARTBEAT, VITALS_SILENT);
+	ck_assert_uint_eq(event.thread_class, VITALS_ON_IO);
+	ck_assert_ptr_nonnull(strstr(event.doing, "a socket"));
+	row_agrees(&event);
+	ck_assert_int_eq(vitals_heartbeat_idle(fault.heartbeat), 0);
+	event = event_of(VITALS_EVENT_HEARTBEAT, VITALS_IDLE);
+	ck_assert_uint_eq(event.thread_class, VITALS_UNKNOWN);
+	ck_assert_str_eq(event.doing, "");
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_str_eq(info.doing, "");
+	(void)vitals_snapshot_free(snapshot);
+	ck_assert_int_eq(write(ends[1], "", 1), 1);
+	fault_end(&fault);
+}
+END_TEST
+
+START_TEST(names_the_holder_of_the_lock)
+{
+	struct fault fault = { .name = "waiter", .happens = locks };
+	struct vitals_event event;
+
+	ck_assert_int_eq(vitals_lock_name(&first, "journal"), 0);
+	(void)pthread_mutex_lock(&first);
+	fault_begin(&fault);
+	event = event_of(VITALS_EVENT_HEARTBEAT, VITALS_SILENT);
+	ck_assert_uint_eq(event.thread_class, VITALS_ON_LOCK);
+	ck_assert_ptr_nonnull(strstr(event.doing, "mutex journal"));
+	ck_assert_ptr_nonnull(strstr(event.doing, "held by"));
+	row_agrees(&event);
+	(void)pthread_mutex_unlock(&first);
+	(void)vitals_lock_name(&first, NULL);
+	fault_end(&fault);
+}
+END_TEST
+
+/* Timed, so that the test ends. */
+static void crosses(pthread_mutex_t *one, pthread_mutex_t *other)
+{
+	struct timespec until;
+
+	(void)pthread_mutex_lock(one);
+	(void)pthread_barrier_wait(&barrier);
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 2;
+	worker_check(pthread_mutex_timedlock(other, &until) == ETIMEDOUT ||
+		     pthread_mutex_unlock(other) == 0);
+	(void)pthread_mutex_unlock(one);
+}
+
+static void crosses_there(void)
+{
+	crosses(&first, &second);
+}
+
+static void crosses_back(void)
+{
+	crosses(&second, &first);
+}
+
+START_TEST(tells_of_a_deadlock_once_whichever_of_its_threads_is_seen)
+{
+	struct fault there = { .name = "there", .happens = crosses_there };
+	struct fault back = { .name = "back", .happens = crosses_back };
+	struct vitals_process_info process;
+	vitals_snapshot *snapshot = NULL;
+	struct vitals_event event;
+
+	ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, 2), 0);
+	fault_begin(&there);
+	fault_begin(&back);
+	event = event_of(VITALS_EVENT_DEADLOCK, 0);
+	ck_assert_uint_eq(event.threads, 2);
+	ck_assert_ptr_nonnull(strstr(event.doing, "there waits for mutex"));
+	ck_assert_ptr_nonnull(strstr(event.doing, "back waits for mutex"));
+	(void)event_of(VITALS_EVENT_HEARTBEAT, VITALS_STUCK);
+	(void)event_of(VITALS_EVENT_HEARTBEAT, VITALS_STUCK);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	VITALS_INIT(&process);
+	ck_assert_int_eq(vitals_snapshot_process(snapshot, &process), 0);
+	ck_assert_uint_eq(process.deadlocks, 1);
+	(void)vitals_snapshot_free(snapshot);
+	fault_end(&there);
+	fault_end(&back);
+}
+END_TEST
+
+static int stays(vitals_thread *self, void *unused)
+{
+	char byte;
+
+	(void)self;
+	(void)unused;
+	return recv(ends[0], &byte, 1, 0) == 1 ? 0 : 1;
+}
+
+START_TEST(a_late_row_says_what_the_thread_is_doing)
+{
+	struct vitals_thread_info info;
+	vitals_quitter *quitter;
+	vitals_snapshot *late;
+
+	ck_assert_int_eq(vitals_quitter_new_main(registry, VITALS_S(20), NULL, &quitter),
+			 0);
+	ck_assert_int_eq(vitals_thread_fork(quitter, "stays", 0, stays, NULL, NULL), 0);
+	ck_assert_int_eq(vitals_quitter_send_quit(quitter, 0, "test"), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, VITALS_MS(400), &late),
+			 -ETIMEDOUT);
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
+	ck_assert_uint_eq(info.thread_class, VITALS_ON_IO);
+	ck_assert_ptr_nonnull(strstr(info.doing, "a socket"));
+	late = vitals_snapshot_free(late);
+	ck_assert_int_eq(write(ends[1], "", 1), 1);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, SOON, NULL), 0);
+	vitals_quitter_free(quitter);
+}
+END_TEST
+
+static void *ends_at_once(void *arg)
+{
+	worker_check(vitals_heartbeat_own(arg) == 0);
+	worker_check(vitals_heartbeat_pulse(arg) == 0);
+	return NULL;
+}
+
+START_TEST(says_that_a_thread_has_ended)
+{
+	vitals_heartbeat *heartbeat;
+	struct vitals_event event;
+	pthread_t thread;
+
+	ck_assert_int_eq(vitals_heartbeat_new(registry, "mortal", T, NULL, &heartbeat),
+			 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, ends_at_once, heartbeat), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	event = event_of(VITALS_EVENT_HEARTBEAT, VITALS_DEAD);
+	ck_assert_uint_eq(event.thread_class, VITALS_GONE);
+	(void)vitals_heartbeat_unref(heartbeat);
+	worker_checks_passed();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("suspects");
+	TCase *tcase = tcase_create("core");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, says_that_a_thread_spins);
+	tcase_add_test(tcase,
+		       says_what_a_thread_waits_for_and_forgets_it_when_it_goes_on);
+	tcase_add_test(tcase, names_the_holder_of_the_lock);
+	tcase_add_test(tcase, tells_of_a_deadlock_once_whichever_of_its_threads_is_seen);
+	tcase_add_test(tcase, a_late_row_says_what_the_thread_is_doing);
+	tcase_add_test(tcase, says_that_a_thread_has_ended);
+	suite_add_tcase(suite, tcase);
+	return run_suite(suite);
+}
