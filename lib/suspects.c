@@ -150,9 +150,9 @@ void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 }
 
 /* A circle of threads: found once, whichever of them it is seen from. */
-static void deadlock_note(vitals_registry *registry, struct vt_suspects *suspects,
-			  struct vt_suspect *suspect, const struct vt_namer *namer,
-			  const struct vt_chain *chain, const struct vt_tick *tick)
+static void deadlock_note(vitals_registry *registry, struct vt_suspect *suspect,
+			  const struct vt_namer *namer, const struct vt_chain *chain,
+			  const struct vt_tick *tick)
 {
 	char doing[VITALS_DOING_MAX];
 	struct vt_text text;
@@ -204,7 +204,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	vt_evidence_take(&registry->proc, &namer, key->tid, began_ns, &suspect->window,
 			 &evidence, &chain);
 	if (chain.deadlock)
-		deadlock_note(registry, suspects, suspect, &namer, &chain, tick);
+		deadlock_note(registry, suspect, &namer, &chain, tick);
 	vt_witness_put(slot, key->gen, &evidence);
 	(void)spend_end(suspects, began_ns);
 	return evidence.thread_class != VITALS_RUNNING;
