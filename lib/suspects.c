@@ -180,6 +180,18 @@ static void take_none(const struct vt_suspects *suspects,
 	vt_text_add(&text, "has ended without closing its heartbeat");
 }
 
+/* Not in this turn. What the slot has of an earlier stall, or of another, is not about this one. */
+static bool take_later(const struct vt_suspect_key *key, struct vt_evidence_slot *slot)
+{
+	struct vitals_evidence evidence = { .size = sizeof(evidence) };
+
+	if (vt_witness_since(slot, key->gen, key->since))
+		return false;
+	vt_evidence_none(key->tid, vt_clock_now(), VITALS_REASON_NO_TIME, &evidence);
+	vt_witness_put(slot, key->gen, &evidence);
+	return false;
+}
+
 bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 		      const struct vt_suspect_key *key, bool dead,
 		      struct vt_evidence_slot *slot, const struct vt_tick *tick)
@@ -198,7 +210,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	began_ns = spend_begin(suspects);
 	suspect = suspect_of(suspects, key);
 	if (!suspect || (suspects->until_ns && began_ns > suspects->until_ns))
-		return false;
+		return take_later(key, slot);
 	suspect->used_ns = began_ns;
 	chain.deadlock = false;
 	vt_evidence_take(&suspects->proc, &namer, key->tid, began_ns, &suspect->window,

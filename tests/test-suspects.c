@@ -7,6 +7,9 @@
 
 #include "harness.h"
 
+#include "clock.h"
+#include "suspects.h"
+#include "task.h"
 #include "vitals.h"
 
 #include <errno.h>
@@ -298,6 +301,45 @@ START_TEST(says_that_a_thread_has_ended)
 }
 END_TEST
 
+/* What the slot has, and for whom. */
+static struct vitals_evidence record_of(struct vt_evidence_slot *slot)
+{
+	struct vitals_evidence evidence;
+	uint64_t words[VT_EVIDENCE_WORDS];
+	unsigned i;
+
+	for (i = 0; i < VT_EVIDENCE_WORDS; i++)
+		words[i] = atomic_load(&slot->words[i]);
+	memcpy(&evidence, words, sizeof(evidence));
+	return evidence;
+}
+
+START_TEST(what_there_is_no_time_for_is_not_said_by_an_earlier_stall)
+{
+	struct vt_suspect_key key = { .kind = VT_KIND_HOT, .gen = 1 };
+	struct vt_evidence_slot slot = { 0 };
+	struct vt_suspects suspects = { 0 };
+	struct vt_tick tick = { 0 };
+	uint64_t before_ns = vt_clock_now();
+
+	key.tid = vt_task_self();
+	key.since = before_ns;
+	ck_assert_int_eq(vitals_evidence_set(registry, VITALS_EVIDENCE_ON), 0);
+	vt_suspects_turn(&suspects, 0);
+	(void)vt_suspects_take(registry, &suspects, &key, false, &slot, &tick);
+	ck_assert_uint_eq(record_of(&slot).reason, VITALS_REASON_NONE);
+	ck_assert_uint_eq(record_of(&slot).tid, key.tid);
+	/* The turn's time is up: of this stall there is something already, of the next not. */
+	vt_suspects_turn(&suspects, 1);
+	ck_assert(!vt_suspects_take(registry, &suspects, &key, false, &slot, &tick));
+	ck_assert_uint_eq(record_of(&slot).reason, VITALS_REASON_NONE);
+	key.since = vt_clock_now();
+	ck_assert(!vt_suspects_take(registry, &suspects, &key, false, &slot, &tick));
+	ck_assert_uint_eq(record_of(&slot).reason, VITALS_REASON_NO_TIME);
+	vt_suspects_end(&suspects, true);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("suspects");
@@ -311,6 +353,8 @@ int main(void)
 	tcase_add_test(tcase, tells_of_a_deadlock_once_whichever_of_its_threads_is_seen);
 	tcase_add_test(tcase, a_late_row_says_what_the_thread_is_doing);
 	tcase_add_test(tcase, says_that_a_thread_has_ended);
+	tcase_add_test(tcase,
+		       what_there_is_no_time_for_is_not_said_by_an_earlier_stall);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
