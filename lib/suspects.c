@@ -149,18 +149,37 @@ void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 							     : suspects->credit_ns;
 }
 
-/* A circle of threads: found once, whichever of them it is seen from. */
+void vt_suspects_settle(vitals_registry *registry, struct vt_suspects *suspects)
+{
+	uint64_t now_ns = vt_clock_now(), began_ns;
+
+	if (!suspects->begun || !vt_circles_due(&suspects->circles, now_ns) ||
+	    !may_look(registry, suspects))
+		return;
+	began_ns = spend_begin(suspects);
+	vt_findings_over(registry, vt_circles_follow(&suspects->circles, &suspects->proc,
+						     began_ns));
+	(void)spend_end(suspects, began_ns);
+}
+
+/*
+ * A circle of threads: found once, whichever of them it is seen from. One that waits behind it is no
+ * part of it, and may go on without its end.
+ */
 static void deadlock_note(vitals_registry *registry, struct vt_suspects *suspects,
 			  struct vt_suspect *suspect, const struct vt_namer *namer,
 			  const struct vt_chain *chain, const struct vt_tick *tick)
 {
 	char doing[VITALS_DOING_MAX];
 	struct vt_text text;
+	uint32_t finding;
 
 	vt_text_init(&text, doing, sizeof(doing));
 	vt_chain_describe_cycle(&suspects->proc, namer, chain, &text);
-	suspect->finding = vt_findings_deadlock(registry, chain->key,
-						chain->n - chain->back, doing, tick);
+	finding = vt_findings_deadlock(registry, chain->key, chain->n - chain->back,
+				       doing, tick);
+	vt_circles_note(&suspects->circles, finding, chain, suspect->used_ns);
+	suspect->finding = chain->back ? 0 : finding;
 }
 
 /* Without a look at it. */
@@ -212,6 +231,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	if (!suspect || (suspects->until_ns && began_ns > suspects->until_ns))
 		return take_later(key, slot);
 	suspect->used_ns = began_ns;
+	suspect->finding = 0;
 	chain.deadlock = false;
 	vt_evidence_take(&suspects->proc, &namer, key->tid, began_ns, &suspect->window,
 			 &evidence, &chain);

@@ -245,6 +245,78 @@ START_TEST(tells_of_a_deadlock_once_whichever_of_its_threads_is_seen)
 }
 END_TEST
 
+/* In no circle, but behind one: it waits, gives up and goes on, again and again. */
+static void *waits_behind(void *arg)
+{
+	vitals_heartbeat *heartbeat = arg;
+	struct timespec until;
+
+	worker_check(vitals_heartbeat_own(heartbeat) == 0);
+	while (!atomic_load(&stop)) {
+		worker_check(vitals_heartbeat_pulse(heartbeat) == 0);
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 300000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_mutex_timedlock(&first, &until) == 0)
+			worker_check(pthread_mutex_unlock(&first) == 0);
+	}
+	vitals_heartbeat_close(heartbeat);
+	return NULL;
+}
+
+static bool deadlock_over(void)
+{
+	struct vitals_finding_info info;
+	vitals_snapshot *snapshot = NULL;
+
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_finding(snapshot, 0, &info), 0);
+	(void)vitals_snapshot_free(snapshot);
+	ck_assert_uint_eq(info.kind, VITALS_EVENT_DEADLOCK);
+	return info.over;
+}
+
+START_TEST(a_deadlock_lasts_whoever_else_goes_on_and_ends_with_its_threads)
+{
+	struct fault there = { .name = "there", .happens = crosses_there };
+	struct fault back = { .name = "back", .happens = crosses_back };
+	struct vitals_event event;
+	vitals_heartbeat *behind;
+	unsigned told = 0, recovered = 0;
+	uint64_t until_ns;
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, 2), 0);
+	ck_assert_int_eq(vitals_heartbeat_new(registry, "behind", T, NULL, &behind), 0);
+	fault_begin(&there);
+	fault_begin(&back);
+	ck_assert_int_eq(pthread_create(&thread, NULL, waits_behind, behind), 0);
+	until_ns = vt_clock_now() + VITALS_MS(1600);
+	VITALS_INIT(&event);
+	while (vt_clock_now() < until_ns)
+		if (vitals_events_next(events, VITALS_MS(20), &event) == 0) {
+			told += event.kind == VITALS_EVENT_DEADLOCK;
+			recovered += event.kind == VITALS_EVENT_HEARTBEAT &&
+				     event.to == VITALS_HEALTHY &&
+				     strcmp(event.name, "behind") == 0;
+		}
+	ck_assert_uint_gt(recovered, 1);
+	ck_assert_uint_eq(told, 1);
+	ck_assert(!deadlock_over());
+	fault_end(&there);
+	fault_end(&back);
+	atomic_store(&stop, 1);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	(void)vitals_heartbeat_unref(behind);
+	until_ns = vt_clock_now() + SOON;
+	while (!deadlock_over() && vt_clock_now() < until_ns)
+		(void)usleep(10000);
+	ck_assert(deadlock_over());
+}
+END_TEST
+
 static int stays(vitals_thread *self, void *unused)
 {
 	char byte;
@@ -351,6 +423,8 @@ int main(void)
 		       says_what_a_thread_waits_for_and_forgets_it_when_it_goes_on);
 	tcase_add_test(tcase, names_the_holder_of_the_lock);
 	tcase_add_test(tcase, tells_of_a_deadlock_once_whichever_of_its_threads_is_seen);
+	tcase_add_test(tcase,
+		       a_deadlock_lasts_whoever_else_goes_on_and_ends_with_its_threads);
 	tcase_add_test(tcase, a_late_row_says_what_the_thread_is_doing);
 	tcase_add_test(tcase, says_that_a_thread_has_ended);
 	tcase_add_test(tcase,
