@@ -349,6 +349,79 @@ START_TEST(a_late_row_says_what_the_thread_is_doing)
 }
 END_TEST
 
+/* It waits for a message, then for a lock, with a beat in between. */
+static int stays_elsewhere(vitals_thread *self, void *unused)
+{
+	char byte;
+
+	(void)unused;
+	worker_check(recv(ends[0], &byte, 1, 0) == 1);
+	worker_check(vitals_heartbeat_pulse(vitals_thread_heartbeat(self)) == 0);
+	atomic_store(&stop, 1);
+	locks();
+	return 0;
+}
+
+START_TEST(a_late_row_says_nothing_that_was_before_the_last_beat)
+{
+	struct vitals_thread_info info;
+	vitals_quitter *quitter;
+	vitals_snapshot *late;
+
+	(void)pthread_mutex_lock(&first);
+	ck_assert_int_eq(vitals_quitter_new_main(registry, VITALS_S(20), NULL, &quitter),
+			 0);
+	ck_assert_int_eq(vitals_thread_fork(quitter, "stays", VITALS_S(60),
+					    stays_elsewhere, NULL, NULL),
+			 0);
+	ck_assert_int_eq(vitals_quitter_send_quit(quitter, 0, "test"), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, VITALS_MS(100), &late),
+			 -ETIMEDOUT);
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
+	ck_assert_ptr_nonnull(strstr(info.doing, "a socket"));
+	late = vitals_snapshot_free(late);
+	ck_assert_int_eq(write(ends[1], "", 1), 1);
+	while (!atomic_load(&stop))
+		(void)usleep(1000);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, 0, &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
+	ck_assert_str_eq(info.doing, "");
+	late = vitals_snapshot_free(late);
+	(void)pthread_mutex_unlock(&first);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, SOON, NULL), 0);
+	vitals_quitter_free(quitter);
+	worker_checks_passed();
+}
+END_TEST
+
+START_TEST(nobody_is_looked_at_for_starting)
+{
+	struct vitals_evidence evidence;
+	struct vitals_heartbeat_info info;
+	vitals_snapshot *snapshot = NULL;
+	vitals_quitter *quitter;
+
+	ck_assert_int_eq(vitals_quitter_new_main(registry, VITALS_S(20), NULL, &quitter),
+			 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(quitter, "slow", VITALS_S(8), stays, NULL, NULL), 0);
+	/* Long enough for some looks at it, and not for half its time. */
+	(void)usleep(1200000);
+	VITALS_INIT(&info);
+	VITALS_INIT(&evidence);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_uint_eq(info.state, VITALS_STARTING);
+	ck_assert_int_eq(vitals_snapshot_evidence(snapshot, 0, &evidence), -ENODATA);
+	(void)vitals_snapshot_free(snapshot);
+	ck_assert_int_eq(write(ends[1], "", 1), 1);
+	ck_assert_int_eq(vitals_quitter_send_quit(quitter, 0, "test"), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, SOON, NULL), 0);
+	vitals_quitter_free(quitter);
+}
+END_TEST
+
 static void *ends_at_once(void *arg)
 {
 	worker_check(vitals_heartbeat_own(arg) == 0);
@@ -426,6 +499,8 @@ int main(void)
 	tcase_add_test(tcase,
 		       a_deadlock_lasts_whoever_else_goes_on_and_ends_with_its_threads);
 	tcase_add_test(tcase, a_late_row_says_what_the_thread_is_doing);
+	tcase_add_test(tcase, a_late_row_says_nothing_that_was_before_the_last_beat);
+	tcase_add_test(tcase, nobody_is_looked_at_for_starting);
 	tcase_add_test(tcase, says_that_a_thread_has_ended);
 	tcase_add_test(tcase,
 		       what_there_is_no_time_for_is_not_said_by_an_earlier_stall);
