@@ -86,7 +86,8 @@ static bool add_wait(const struct tale *tale, const struct vt_wait *wait)
 		[VITALS_LOCK_MUTEX] = "waits for mutex ",
 		[VITALS_LOCK_RWLOCK] = "waits for rwlock ",
 		[VITALS_LOCK_THREAD] = "joins ",
-		[VITALS_LOCK_FUTEX] = "waits on futex ",
+		[VITALS_LOCK_FUTEX] =
+			"waits for a condition, a semaphore or the like at ",
 	};
 
 	vt_text_add(tale->text, waits[wait->kind]);

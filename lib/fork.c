@@ -125,6 +125,7 @@ static void fork_disown(vitals_registry *registry, bool whole)
 		memset(registry->spares, 0, sizeof(registry->spares));
 	vt_spares_free(registry);
 	vt_sandbox_end(&registry->sandbox);
+	vt_proc_end(&registry->proc);
 	vt_lock_reset(&registry->spares_lock);
 }
 

@@ -34,7 +34,7 @@
 
 static void monitor_ended(vitals_registry *registry)
 {
-	vt_suspects_end(&registry->monitor->suspects, true);
+	vt_suspects_end(registry, &registry->monitor->suspects, true);
 }
 
 static const struct vt_hooks monitor_hooks = { .ended = monitor_ended };

@@ -147,7 +147,7 @@ static bool will_call(vitals_registry *registry) VT_REQUIRES(registry->lock)
 		return false;
 	if (vt_trylock(&registry->events_lock)) {
 		unread = changes &&
-			 changes->readers[VT_READERS - 1].position < changes->number;
+			 changes->readers[VT_READER_NOTIFIER].position < changes->number;
 		vt_unlock(&registry->events_lock);
 	}
 	return unread || will_change(registry);

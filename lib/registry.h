@@ -16,6 +16,7 @@
 #define VT_REGISTRY_H
 
 #include "futex.h"
+#include "proc.h"
 #include "region.h"
 #include "view.h"
 #include "vitals.h"
@@ -208,6 +209,7 @@ struct vitals_registry {
 	vitals_registry *next;                  /* fork.c's */
 
 	struct vt_sandbox sandbox; /* of the monitor's thread, or of who turns by hand */
+	struct vt_proc proc; /* the same: what they read the kernel's files through */
 	_Atomic uint32_t evidence_mode;   /* enum vitals_evidence_mode */
 	_Atomic uint32_t evidence_barred; /* by VITALS_EVIDENCE=off */
 

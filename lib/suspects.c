@@ -19,23 +19,23 @@
 #define SPARE_PART 100u
 #define SPARE_MAX_NS VITALS_MS(5)
 
-void vt_suspects_begin(struct vt_suspects *suspects)
+void vt_suspects_begin(vitals_registry *registry, struct vt_suspects *suspects)
 {
 	/* A forked child starts afresh. */
-	vt_suspects_end(suspects, true);
-	vt_proc_begin(&suspects->proc, 0);
-	vt_proc_keep(&suspects->proc);
+	vt_suspects_end(registry, suspects, true);
+	vt_proc_begin(&registry->proc, 0);
+	vt_proc_keep(&registry->proc);
 	suspects->credit_ns = SPARE_MAX_NS;
 	suspects->credited_ns = vt_clock_now();
 	suspects->begun = true;
 }
 
-void vt_suspects_end(struct vt_suspects *suspects, bool closes)
+void vt_suspects_end(vitals_registry *registry, struct vt_suspects *suspects, bool closes)
 {
 	if (!suspects->begun)
 		return;
 	if (closes)
-		vt_proc_end(&suspects->proc);
+		vt_proc_end(&registry->proc);
 	if (suspects->pool)
 		vt_pages_free(suspects->pool, VT_SUSPECTS * sizeof(*suspects->pool));
 	suspects->pool = NULL;
@@ -55,7 +55,7 @@ static bool may_look(vitals_registry *registry, struct vt_suspects *suspects)
 		suspects->off = vt_sandbox_why(registry);
 	suspects->asked = true;
 	if (!suspects->off && !suspects->begun)
-		vt_suspects_begin(suspects);
+		vt_suspects_begin(registry, suspects);
 	return !suspects->off;
 }
 
@@ -143,7 +143,7 @@ void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 	if (!suspect)
 		return;
 	suspect->used_ns = began_ns;
-	vt_window_look(&suspects->proc, key->tid, began_ns, &suspect->window);
+	vt_window_look(&registry->proc, key->tid, began_ns, &suspect->window);
 	took_ns = spend_end(suspects, began_ns);
 	suspects->credit_ns -= took_ns < suspects->credit_ns ? took_ns
 							     : suspects->credit_ns;
@@ -151,13 +151,13 @@ void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 
 void vt_suspects_settle(vitals_registry *registry, struct vt_suspects *suspects)
 {
-	uint64_t now_ns = vt_clock_now(), began_ns;
+	uint64_t began_ns;
 
-	if (!suspects->begun || !vt_circles_due(&suspects->circles, now_ns) ||
+	if (!vt_circles_due(&suspects->circles, vt_clock_now()) ||
 	    !may_look(registry, suspects))
 		return;
 	began_ns = spend_begin(suspects);
-	vt_findings_over(registry, vt_circles_follow(&suspects->circles, &suspects->proc,
+	vt_findings_over(registry, vt_circles_follow(&suspects->circles, &registry->proc,
 						     began_ns));
 	(void)spend_end(suspects, began_ns);
 }
@@ -175,7 +175,7 @@ static void deadlock_note(vitals_registry *registry, struct vt_suspects *suspect
 	uint32_t finding;
 
 	vt_text_init(&text, doing, sizeof(doing));
-	vt_chain_describe_cycle(&suspects->proc, namer, chain, &text);
+	vt_chain_describe_cycle(&registry->proc, namer, chain, &text);
 	finding = vt_findings_deadlock(registry, chain->key, chain->n - chain->back,
 				       doing, tick);
 	vt_circles_note(&suspects->circles, finding, chain, suspect->used_ns);
@@ -233,7 +233,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	suspect->used_ns = began_ns;
 	suspect->finding = 0;
 	chain.deadlock = false;
-	vt_evidence_take(&suspects->proc, &namer, key->tid, began_ns, &suspect->window,
+	vt_evidence_take(&registry->proc, &namer, key->tid, began_ns, &suspect->window,
 			 &evidence, &chain);
 	if (chain.deadlock)
 		deadlock_note(registry, suspects, suspect, &namer, &chain, tick);

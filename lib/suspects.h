@@ -40,7 +40,6 @@ struct vt_suspect {
 };
 
 struct vt_suspects {
-	struct vt_proc proc;
 	struct vt_circles circles;
 	struct vt_suspect *pool; /* pages; NULL: none yet */
 	uint64_t credit_ns; /* time that may be spent on looks that are not needed yet */
@@ -53,8 +52,9 @@ struct vt_suspects {
 };
 
 /* In the thread that looks, before its first turn; and after its last; @closes: descriptors, too. */
-void vt_suspects_begin(struct vt_suspects *suspects);
-void vt_suspects_end(struct vt_suspects *suspects, bool closes);
+void vt_suspects_begin(vitals_registry *registry, struct vt_suspects *suspects);
+void vt_suspects_end(vitals_registry *registry, struct vt_suspects *suspects,
+		     bool closes);
 
 /* A turn begins. */
 void vt_suspects_turn(struct vt_suspects *suspects, uint64_t until_ns);

@@ -70,7 +70,7 @@ static void monitor_begin(vitals_registry *registry)
 	vt_sandbox_begin(&registry->sandbox, tid);
 	/* A turn by hand may be stuck: then it is for later. */
 	if (vt_trylock(&registry->judge)) {
-		vt_suspects_begin(&registry->monitor->suspects);
+		vt_suspects_begin(registry, &registry->monitor->suspects);
 		vt_unlock(&registry->judge);
 	}
 	/* Release: it has begun; pairs with the wait of the starter. */
@@ -84,7 +84,7 @@ static void monitor_end(vitals_registry *registry)
 	bool open = vt_sandbox_open(registry);
 
 	if (vt_trylock(&registry->judge)) {
-		vt_suspects_end(&registry->monitor->suspects, open);
+		vt_suspects_end(registry, &registry->monitor->suspects, open);
 		vt_unlock(&registry->judge);
 	}
 	if (open)
@@ -123,8 +123,8 @@ static void asleep_see_to(vitals_registry *registry, uint64_t *next_ns)
 		return;
 	again_ns = monitor->asleep.next_ns;
 	if (now_ns >= again_ns && vt_sandbox_allows(registry)) {
-		again_ns = vt_asleep_turn_at(&monitor->asleep, &monitor->suspects.proc,
-					     &namer, now_ns, &news);
+		again_ns = vt_asleep_turn_at(&monitor->asleep, &registry->proc, &namer,
+					     now_ns, &news);
 		asleep_tell(registry, &news);
 		took_ns = vt_clock_now() - now_ns;
 		monitor->busy_ns += took_ns < VT_SUSPECT_NS ? took_ns : VT_SUSPECT_NS;

@@ -260,7 +260,7 @@ deadlocks() {
 
 	breaks deadlock silent
 	from_ms=$(now_ms)
-	await 'deadlock of 2 threads: .*mutex journal .*mutex catalogue'
+	await 'deadlock of 2 threads: worker-1 .*mutex catalogue .*mutex journal'
 	[ "$(grep -c 'deadlock of' "$tmp/out")" -eq 1 ] || fail 'told more than once'
 	pass "$(grep 'deadlock of' "$tmp/out")"
 	wants 200 /livez

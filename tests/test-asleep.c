@@ -445,6 +445,8 @@ static void run_callbacks(void)
 		return;
 	vitals_heartbeat_idle(heartbeat);
 	(void)vitals_on_event(NULL, hears, NULL);
+	/* The monitor would say it as well, and the callback hear of that. */
+	(void)vitals_evidence_set(NULL, VITALS_EVIDENCE_OFF);
 	(void)vitals_start(NULL);
 	pthread_create(&thread, NULL, tells_callbacks, NULL);
 	for (;;)

@@ -462,7 +462,8 @@ static const struct {
 } found[FAULTS] = {
 	[FAULT_SPIN] = { VITALS_SPINNING, VITALS_RUNNING, VITALS_MS(60), "" },
 	[FAULT_MUTEX] = { VITALS_ON_LOCK, VITALS_ON_LOCK, 0, "waits for mutex 0x" },
-	[FAULT_CONDVAR] = { VITALS_BLOCKED, VITALS_BLOCKED, 0, "waits on futex 0x" },
+	[FAULT_CONDVAR] = { VITALS_BLOCKED, VITALS_BLOCKED, 0,
+			    "waits for a condition, a semaphore or the like at 0x" },
 	[FAULT_READ] = { VITALS_ON_IO, VITALS_ON_IO, 0, "reads from descriptor " },
 	[FAULT_SLEEP] = { VITALS_SLEEPING, VITALS_SLEEPING, 0, "sleeps" },
 	[FAULT_STARVED] = { VITALS_STARVED, VITALS_RUNNING, VITALS_MS(100), "" },
