@@ -17,6 +17,7 @@ static const char *const message_ids[VT_NEWS_KINDS] = {
 	[VT_NEWS_FINDING] = "6c1563cf40ca4e618d2b2ae9ea2d8fcd",
 	[VT_NEWS_PAUSE] = "bd1f8cf529df45b6a7be587e6dcb630f",
 	[VT_NEWS_DROPPED] = "cf660d97cbb34369a983eed0d1875188",
+	[VT_NEWS_ABORT] = "442e99c3f5834f64b603272f46f58116",
 };
 
 #define VALUE_MAX 1100u
@@ -98,7 +99,8 @@ size_t vt_news_journal(const struct vt_news *news, char *buffer)
 	message_say(news, &text);
 	put_field(&message, "MESSAGE", value);
 	put_number(&message, "PRIORITY", vt_news_priority(news));
-	put_field(&message, "MESSAGE_ID", message_ids[news->kind]);
+	if (message_ids[news->kind])
+		put_field(&message, "MESSAGE_ID", message_ids[news->kind]);
 	for (i = 0; i < vt_news_n_fields; i++) {
 		vt_text_init(&text, value, sizeof(value));
 		if (vt_news_fields[i].write(news, true, &text))

@@ -323,7 +323,7 @@ static uint64_t suspect(struct vt_looks *looks, const struct looked *at,
 
 	if (!KNOWN(at->cold, owner))
 		return UINT64_MAX;
-	if (vt_worst_bad(state)) {
+	if (quiet(state) || state == VITALS_DEAD) {
 		evidence_take(looks, at, tick);
 		return UINT64_MAX;
 	}

@@ -12,6 +12,7 @@
 #ifndef VT_SUSPECTS_H
 #define VT_SUSPECTS_H
 
+#include "circles.h"
 #include "evidence.h"
 #include "findings.h"
 #include "registry.h"
@@ -34,11 +35,12 @@ struct vt_suspect_key {
 struct vt_suspect {
 	struct vt_suspect_key key; /* gen 0: free */
 	uint64_t used_ns;          /* looked at last */
-	uint32_t finding;          /* + 1: the deadlock it is in */
+	uint32_t finding;          /* + 1: the deadlock it is part of */
 	struct vt_window window;
 };
 
 struct vt_suspects {
+	struct vt_circles circles;
 	struct vt_suspect *pool; /* pages; NULL: none yet */
 	uint64_t credit_ns; /* time that may be spent on looks that are not needed yet */
 	uint64_t credited_ns; /* when some was added last */
@@ -56,6 +58,9 @@ void vt_suspects_end(vitals_registry *registry, struct vt_suspects *suspects,
 
 /* A turn begins. */
 void vt_suspects_turn(struct vt_suspects *suspects, uint64_t until_ns);
+
+/* Deadlocks that were found, and are no more. */
+void vt_suspects_settle(vitals_registry *registry, struct vt_suspects *suspects);
 
 /* One more cheap look, if there is time. */
 void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
