@@ -180,9 +180,9 @@ static void take_none(const struct vt_suspects *suspects,
 	vt_text_add(&text, "has ended without closing its heartbeat");
 }
 
-bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
-		      const struct vt_suspect_key *key, bool dead,
-		      struct vt_evidence_slot *slot, const struct vt_tick *tick)
+enum vt_taken vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
+			       const struct vt_suspect_key *key, bool dead,
+			       struct vt_evidence_slot *slot, const struct vt_tick *tick)
 {
 	struct vitals_evidence evidence = { .size = sizeof(evidence) };
 	struct vt_namer namer = vt_namer_of(&registry->view);
@@ -193,12 +193,12 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	if (dead || !may_look(registry, suspects)) {
 		take_none(suspects, key, dead, &evidence);
 		vt_witness_put(slot, key->gen, &evidence);
-		return true;
+		return VT_TAKEN;
 	}
 	began_ns = spend_begin(suspects);
 	suspect = suspect_of(suspects, key);
 	if (!suspect || (suspects->until_ns && began_ns > suspects->until_ns))
-		return false;
+		return VT_TAKEN_NOT;
 	suspect->used_ns = began_ns;
 	chain.deadlock = false;
 	vt_evidence_take(&registry->proc, &namer, key->tid, began_ns, &suspect->window,
@@ -207,7 +207,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 		deadlock_note(registry, suspects, suspect, &namer, &chain, tick);
 	vt_witness_put(slot, key->gen, &evidence);
 	(void)spend_end(suspects, began_ns);
-	return evidence.thread_class != VITALS_RUNNING;
+	return evidence.thread_class != VITALS_RUNNING ? VT_TAKEN : VT_TAKEN_UNSURE;
 }
 
 void vt_suspects_clear(vitals_registry *registry, struct vt_suspects *suspects,

@@ -63,6 +63,7 @@ abort log
 chain-words chain
 evidence chain
 namer chain
+look log
 look suspects
 monitor suspects
 suspects findings
