@@ -310,6 +310,11 @@ static void add_finding(const struct vitals_event *event, struct vt_text *text)
 {
 	bool whole = event->size >= sizeof(*event) && event->threads;
 
+	/* Which says all of it. */
+	if (whole && event->kind == VITALS_EVENT_ASLEEP && event->doing[0]) {
+		vt_text_add_clean(text, event->doing);
+		return;
+	}
 	vt_text_add(text, event->kind == VITALS_EVENT_ASLEEP ? "all " : "deadlock of ");
 	if (whole) {
 		vt_text_add_u64(text, event->threads);

@@ -5,6 +5,7 @@
 #include "changes.h"
 #include "frames.h"
 #include "inbox.h"
+#include "log.h"
 #include "suspects.h"
 
 #include <string.h>
@@ -293,7 +294,7 @@ static void evidence_take(struct vt_looks *looks, const struct looked *at,
 			  const struct vt_tick *tick)
 {
 	struct vt_suspect_key key;
-	bool known;
+	enum vt_taken taken;
 
 	if (at->verdict.state == at->sign.state &&
 	    (KNOWN(at->cold, marks) & (VT_COLD_EVIDENCE | VT_COLD_UNSURE)) ==
@@ -302,12 +303,17 @@ static void evidence_take(struct vt_looks *looks, const struct looked *at,
 	key = suspect_key(at);
 	if (!key.tid)
 		return;
-	known = vt_suspects_take(at->registry, looks->suspects, &key,
+	taken = vt_suspects_take(at->registry, looks->suspects, &key,
 				 at->verdict.state == VITALS_DEAD,
 				 vt_slot(at->registry, VT_KIND_EVIDENCE, at->index),
 				 tick);
-	mark(at, VT_COLD_EVIDENCE | (known ? 0 : VT_COLD_UNSURE),
-	     known ? VT_COLD_UNSURE : 0);
+	if (taken == VT_TAKEN)
+		mark(at, VT_COLD_EVIDENCE, VT_COLD_UNSURE);
+	else
+		mark(at, VT_COLD_EVIDENCE | VT_COLD_UNSURE, 0);
+	/* Before it is noted: who reads that would not know yet. */
+	if (taken == VT_TAKEN_NOT)
+		vt_log_owed_at(at->registry, tick->at_ns);
 }
 
 /*
@@ -327,7 +333,7 @@ static uint64_t suspect(struct vt_looks *looks, const struct looked *at,
 		evidence_take(looks, at, tick);
 		return UINT64_MAX;
 	}
-	if (KNOWN(at->cold, marks) & VT_COLD_EVIDENCE) {
+	if (KNOWN(at->cold, marks) & (VT_COLD_EVIDENCE | VT_COLD_UNSURE)) {
 		key = suspect_key(at);
 		vt_suspects_clear(at->registry, looks->suspects, &key);
 		mark(at, 0, VT_COLD_EVIDENCE | VT_COLD_UNSURE);

@@ -200,20 +200,22 @@ static void take_none(const struct vt_suspects *suspects,
 }
 
 /* Not in this turn. What the slot has of an earlier stall, or of another, is not about this one. */
-static bool take_later(const struct vt_suspect_key *key, struct vt_evidence_slot *slot)
+static enum vt_taken take_later(const struct vt_suspect_key *key,
+				struct vt_evidence_slot *slot)
 {
 	struct vitals_evidence evidence = { .size = sizeof(evidence) };
 
-	if (vt_witness_since(slot, key->gen, key->since))
-		return false;
-	vt_evidence_none(key->tid, vt_clock_now(), VITALS_REASON_NO_TIME, &evidence);
-	vt_witness_put(slot, key->gen, &evidence);
-	return false;
+	if (!vt_witness_since(slot, key->gen, key->since)) {
+		vt_evidence_none(key->tid, vt_clock_now(), VITALS_REASON_NO_TIME,
+				 &evidence);
+		vt_witness_put(slot, key->gen, &evidence);
+	}
+	return VT_TAKEN_NOT;
 }
 
-bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
-		      const struct vt_suspect_key *key, bool dead,
-		      struct vt_evidence_slot *slot, const struct vt_tick *tick)
+enum vt_taken vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
+			       const struct vt_suspect_key *key, bool dead,
+			       struct vt_evidence_slot *slot, const struct vt_tick *tick)
 {
 	struct vitals_evidence evidence = { .size = sizeof(evidence) };
 	struct vt_namer namer = vt_namer_of(&registry->view);
@@ -224,7 +226,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	if (dead || !may_look(registry, suspects)) {
 		take_none(suspects, key, dead, &evidence);
 		vt_witness_put(slot, key->gen, &evidence);
-		return true;
+		return VT_TAKEN;
 	}
 	began_ns = spend_begin(suspects);
 	suspect = suspect_of(suspects, key);
@@ -236,10 +238,10 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	vt_evidence_take(&registry->proc, &namer, key->tid, began_ns, &suspect->window,
 			 &evidence, &chain);
 	if (chain.deadlock)
-		deadlock_note(registry, suspect, &namer, &chain, tick);
+		deadlock_note(registry, suspects, suspect, &namer, &chain, tick);
 	vt_witness_put(slot, key->gen, &evidence);
 	(void)spend_end(suspects, began_ns);
-	return evidence.thread_class != VITALS_RUNNING;
+	return evidence.thread_class != VITALS_RUNNING ? VT_TAKEN : VT_TAKEN_UNSURE;
 }
 
 void vt_suspects_clear(vitals_registry *registry, struct vt_suspects *suspects,

@@ -66,13 +66,19 @@ void vt_suspects_settle(vitals_registry *registry, struct vt_suspects *suspects)
 void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 		      const struct vt_suspect_key *key);
 
+enum vt_taken {
+	VT_TAKEN_NOT,    /* there was no time: @slot says that, or what was found before */
+	VT_TAKEN_UNSURE, /* it could not be told yet whether it spins or starves */
+	VT_TAKEN,
+};
+
 /*
- * What it is doing goes into @slot. Return: false if there was no time, or it could not be told yet
- * whether it spins or starves: then once more, in a while. @dead: it has ended, as is known.
+ * What it is doing goes into @slot; if that is not all there is to say, once more in a while. @dead: it
+ * has ended, as is known.
  */
-bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
-		      const struct vt_suspect_key *key, bool dead,
-		      struct vt_evidence_slot *slot, const struct vt_tick *tick);
+enum vt_taken vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
+			       const struct vt_suspect_key *key, bool dead,
+			       struct vt_evidence_slot *slot, const struct vt_tick *tick);
 
 /* It beats again, or has left. */
 void vt_suspects_clear(vitals_registry *registry, struct vt_suspects *suspects,

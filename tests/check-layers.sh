@@ -64,6 +64,7 @@ chain-words chain
 circles chain
 evidence chain
 namer chain
+look log
 look suspects
 monitor suspects
 suspects findings
