@@ -67,7 +67,7 @@ void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 		      const struct vt_suspect_key *key);
 
 enum vt_taken {
-	VT_TAKEN_NOT,    /* there was no time: @slot says that, or what was found before */
+	VT_TAKEN_NOT, /* there was no time: @slot says that, or what was found before */
 	VT_TAKEN_UNSURE, /* it could not be told yet whether it spins or starves */
 	VT_TAKEN,
 };
