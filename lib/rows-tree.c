@@ -231,8 +231,8 @@ static void thread_doing(const struct vt_view *view, uint32_t index, uint32_t he
 {
 	struct vitals_evidence own, its;
 	uint64_t beat_ns = 0;
-	bool has_its = heartbeat && heartbeat_doing(view, heartbeat - 1, info->tid,
-						    &beat_ns, &its);
+	bool has_its = heartbeat &&
+		       heartbeat_doing(view, heartbeat - 1, info->tid, &beat_ns, &its);
 	/* It has gone on since. */
 	bool has_own = vt_witness_member(view, index, LOAD(slot, gen), &own) &&
 		       own.at_ns >= beat_ns;

@@ -55,7 +55,8 @@ void vt_witness_put(struct vt_evidence_slot *slot, uint32_t gen,
 	STORE(slot, sequence, sequence + 2);
 }
 
-bool vt_witness_since(const struct vt_evidence_slot *slot, uint32_t gen, uint64_t since_ns)
+bool vt_witness_since(const struct vt_evidence_slot *slot, uint32_t gen,
+		      uint64_t since_ns)
 {
 	/* Relaxed, both: written by the caller's thread alone. */
 	return atomic_load_explicit(&slot->gen, memory_order_relaxed) == gen &&

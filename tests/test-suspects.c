@@ -504,8 +504,7 @@ int main(void)
 	tcase_add_test(tcase, a_late_row_says_nothing_that_was_before_the_last_beat);
 	tcase_add_test(tcase, nobody_is_looked_at_for_starting);
 	tcase_add_test(tcase, says_that_a_thread_has_ended);
-	tcase_add_test(tcase,
-		       what_there_is_no_time_for_is_not_said_by_an_earlier_stall);
+	tcase_add_test(tcase, what_there_is_no_time_for_is_not_said_by_an_earlier_stall);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
