@@ -54,8 +54,7 @@ static void put_field(struct message *message, const char *key, const char *valu
 	put(message, "\n", 1);
 }
 
-/* What people read: the sentence, too, for journalctl shows nothing else. */
-static void message_say(const struct vt_news *news, struct vt_text *text)
+static void message_begin(const struct vt_news *news, struct vt_text *text)
 {
 	vt_news_say(news, text);
 	if (news->kind == VT_NEWS_STALL || news->kind == VT_NEWS_STILL) {
@@ -71,6 +70,19 @@ static void message_say(const struct vt_news *news, struct vt_text *text)
 			    news->threads == 1 || !news->n_names ? ": " : ": each ");
 		vt_text_add(text, news->event.doing);
 	}
+}
+
+/*
+ * What people read: the sentence, too, for journalctl shows nothing else. That all are asleep is one
+ * that says all.
+ */
+static void message_say(const struct vt_news *news, struct vt_text *text)
+{
+	if (news->kind == VT_NEWS_FINDING && news->event.kind == VITALS_EVENT_ASLEEP &&
+	    news->event.doing[0])
+		vt_text_add(text, news->event.doing);
+	else
+		message_begin(news, text);
 	if (news->suppressed) {
 		vt_text_add(text, " (");
 		vt_text_add_u64(text, news->suppressed);

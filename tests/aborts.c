@@ -146,7 +146,8 @@ static void *holds(void *arg) VT_UNCHECKED
 	vitals_registry *registry = vt_registry_peek(NULL);
 
 	(void)arg;
-	while (!board->stuck_ns)
+	/* What calls out needs one of them: it is to be in the callback first. */
+	while (!board->stuck_ns || !board->in_callback)
 		sleep_for(VITALS_MS(1));
 	vt_lock(&registry->lock);
 	vt_lock(&registry->notifier_lock);

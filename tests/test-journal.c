@@ -131,6 +131,21 @@ START_TEST(a_message_has_what_a_line_has)
 }
 END_TEST
 
+START_TEST(that_all_are_asleep_is_said_once)
+{
+	struct vt_news news = { .kind = VT_NEWS_FINDING, .bad = true, .threads = 2 };
+
+	news.event.kind = VITALS_EVENT_ASLEEP;
+	(void)snprintf(news.event.doing, sizeof(news.event.doing),
+		       "all 2 threads are asleep: main joins a");
+	length = vt_news_journal(&news, message);
+	field_is("MESSAGE", "all 2 threads are asleep: main joins a");
+	news.event.doing[0] = 0;
+	length = vt_news_journal(&news, message);
+	field_is("MESSAGE", "all threads are asleep");
+}
+END_TEST
+
 START_TEST(an_end_of_line_is_sent_by_its_length)
 {
 	struct vt_news news = { .kind = VT_NEWS_FINDING, .bad = true, .threads = 2 };
@@ -232,6 +247,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_message_has_what_a_line_has);
+	tcase_add_test(tc, that_all_are_asleep_is_said_once);
 	tcase_add_test(tc, an_end_of_line_is_sent_by_its_length);
 	tcase_add_test(tc, the_largest_message_is_whole);
 	tcase_add_test(tc, every_kind_of_report_has_an_id_of_its_own);
