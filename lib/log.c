@@ -166,12 +166,19 @@ void vt_log_turn_at(vitals_registry *registry, uint64_t now_ns)
 	unclaim(log);
 }
 
-/* By the monitor. A turn without one that is owed may not have come by all of them: two ticks. */
+/* A turn without one that is owed may not have come by all of them. */
+static uint64_t owed_until(const struct vt_log *log)
+{
+	return atomic_load_explicit(&log->owed_ns, memory_order_relaxed) +
+	       2 * tick_of(log->registry);
+}
+
+/* By the monitor. */
 static bool owed(struct vt_log *log, uint64_t now_ns)
 {
 	if (now_ns >= wait_of(log))
 		return false;
-	if (now_ns < log->owed_ns + 2 * tick_of(log->registry))
+	if (now_ns < owed_until(log))
 		return true;
 	atomic_store_explicit(&log->wait_ns, 0, memory_order_relaxed);
 	return false;
@@ -187,7 +194,7 @@ static uint64_t look_claimed(struct vt_log *log, uint64_t now_ns, bool *ret_wake
 	if (!writes(log))
 		return UINT64_MAX;
 	if (owed(log, now_ns))
-		return log->owed_ns + 2 * tick_of(log->registry);
+		return owed_until(log);
 	if (!unread(log) && next_of(log) > now_ns) {
 		log->due_ns = 0;
 		return next_of(log);
@@ -231,7 +238,7 @@ void vt_log_owed_at(vitals_registry *registry, uint64_t now_ns)
 
 	if (!log)
 		return;
-	log->owed_ns = now_ns;
+	atomic_store_explicit(&log->owed_ns, now_ns, memory_order_relaxed);
 	if (!wait_of(log) || now_ns > wait_of(log) + OWED_MAX_NS)
 		atomic_store_explicit(&log->wait_ns, now_ns + OWED_MAX_NS,
 				      memory_order_relaxed);

@@ -67,7 +67,7 @@ struct vt_log {
 
 	/* Nothing is read or told before; and when that was asked for last. Written by the monitor. */
 	_Atomic uint64_t wait_ns;
-	uint64_t owed_ns;
+	_Atomic uint64_t owed_ns;
 };
 
 /* NULL: nobody in this process has asked. */
