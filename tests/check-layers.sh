@@ -17,7 +17,7 @@ core_levels='
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain circles evidence namer chain-words
 4 rows rows-groups rows-tree index snapshot print missing report gather sleeper
-5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon asleep ours wakers
+5 changes events suspects doubt findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon asleep ours wakers
 6 main stages listen finish exit process supervisor expect reporting
 '
 exporter_levels='
@@ -64,8 +64,9 @@ chain-words chain
 circles chain
 evidence chain
 namer chain
-look log
-look suspects
+doubt log
+doubt suspects
+look doubt
 monitor suspects
 suspects findings
 findings changes
