@@ -139,7 +139,10 @@ static uint64_t number_in(const char *line, const char *field, uint64_t otherwis
 	return at ? strtoull(at + strlen(field), NULL, 10) : otherwise;
 }
 
-/* What the lines since the last time stand for. Return: how many lines. */
+/* Lines that do not say what those threads do. */
+static unsigned unknown;
+
+/* What the lines since the last time stand for. Return: how many there are, but for repeats. */
 static unsigned lines_read(const char *first, uint64_t *ret_reports)
 {
 	static char log[64 * VT_NEWS_LINE];
@@ -154,11 +157,12 @@ static unsigned lines_read(const char *first, uint64_t *ret_reports)
 		if (strstr(line, "the process did not run") ||
 		    strstr(line, "reports were suppressed"))
 			continue;
+		unknown += strstr(line, " class=") == NULL;
 		if (!n_lines)
 			ck_assert_msg(strstr(line, first) != NULL, "%s", line);
 		*ret_reports += strstr(line, " still ") ? 1
 							: number_in(line, " threads=", 1);
-		n_lines++;
+		n_lines += !strstr(line, " still ");
 	}
 	return n_lines;
 }
@@ -185,7 +189,7 @@ static unsigned reports_await(const char *first)
 	(void)printf("%u lines, %llu reports\n", n_lines, (unsigned long long)all);
 	/* And repeats, of those told before. */
 	ck_assert_uint_ge(all, CROWD);
-	ck_assert_uint_le(all, CROWD + 10);
+	ck_assert_uint_le(all, CROWD + 50);
 	return n_lines;
 }
 
@@ -215,14 +219,15 @@ START_TEST(five_hundred_in_one_lock_are_told_in_time_and_in_one_line)
 	apart_ns = spread_ns + late_ns;
 	(void)fflush(stdout);
 	n = reports_await("threads are silent: ");
-	if (apart_ns < 2 * TICK_NS && !looks_took_too_long())
+	/* Only then the machine does nothing else. */
+	if (apart_ns < TICK_NS && !looks_took_too_long()) {
+		ck_assert_uint_eq(unknown, 0);
 		ck_assert_uint_eq(n, 1);
-	else
-		ck_assert_uint_le(n, 4 + apart_ns / TICK_NS);
+	}
 	late_ns = all_become(VITALS_STUCK, STUCK_NS);
 	(void)printf("stuck: at most %.1f ms late\n", (double)late_ns / 1e6);
 	ck_assert_uint_lt(late_ns, 2 * TICK_NS + SLACK_NS);
-	ck_assert_uint_le(reports_await("threads are "), 10);
+	ck_assert_uint_le(reports_await("threads are "), 50);
 #ifdef __GLIBC__
 	for (; i < 100 && those_in_the_lock() < CROWD; i++)
 		(void)usleep(50000);
@@ -231,7 +236,7 @@ START_TEST(five_hundred_in_one_lock_are_told_in_time_and_in_one_line)
 	ck_assert_uint_lt(i, 100);
 	ck_assert_int_eq(pthread_mutex_unlock(&lock), 0);
 	(void)all_become(VITALS_IDLE, 0);
-	ck_assert_uint_le(reports_await(""), 10);
+	ck_assert_uint_le(reports_await(""), 50);
 	counts_expect();
 	(void)fflush(stdout);
 }
