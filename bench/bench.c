@@ -26,7 +26,7 @@ static const char usage[] =
 	"  --short        about a minute, rather than five\n"
 	"  --only TOPIC   beats, scopes, questions, holds, cores, register, scale, tree, "
 	"polls,\n"
-	"                 wakes, tells, joins or watch; may be repeated\n"
+	"                 wakes, tells, joins, watch or evidence; may be repeated\n"
 	"  --seed N       of what is random (1)\n"
 	"  --output FILE  the table goes there too\n"
 	"  --help         prints this\n"
@@ -43,7 +43,7 @@ static const struct topic {
 	{ "register", register_bench },   { "scale", scale_bench },
 	{ "tree", tree_bench },           { "polls", polls_bench },
 	{ "wakes", wakes_bench },         { "tells", tells_bench },
-	{ "watch", watch_bench },
+	{ "watch", watch_bench },         { "evidence", evidence_bench },
 };
 
 enum {

@@ -30,6 +30,7 @@ void polls_bench(const struct effort *effort);
 void wakes_bench(const struct effort *effort);
 void tells_bench(const struct effort *effort);
 void joins_bench(const struct effort *effort);
+void evidence_bench(const struct effort *effort);
 void watch_bench(const struct effort *effort);
 
 /* Without it there is nothing to measure: says where, and exits with 2. */

@@ -305,13 +305,17 @@ static void add_doing(const struct vitals_event *event, struct vt_text *text)
 	}
 }
 
-/* Of several threads at once. */
+/* Of several threads at once. That all are asleep is a whole sentence where there is one. */
 static void add_finding(const struct vitals_event *event, struct vt_text *text)
 {
-	bool whole = event->size >= sizeof(*event) && event->threads;
+	bool whole = event->size >= sizeof(*event);
 
+	if (event->kind == VITALS_EVENT_ASLEEP && whole && event->doing[0]) {
+		vt_text_add_clean(text, event->doing);
+		return;
+	}
 	vt_text_add(text, event->kind == VITALS_EVENT_ASLEEP ? "all " : "deadlock of ");
-	if (whole) {
+	if (whole && event->threads) {
 		vt_text_add_u64(text, event->threads);
 		vt_text_add(text, " ");
 	}

@@ -17,6 +17,7 @@ static const char *const message_ids[VT_NEWS_KINDS] = {
 	[VT_NEWS_FINDING] = "6c1563cf40ca4e618d2b2ae9ea2d8fcd",
 	[VT_NEWS_PAUSE] = "bd1f8cf529df45b6a7be587e6dcb630f",
 	[VT_NEWS_DROPPED] = "cf660d97cbb34369a983eed0d1875188",
+	[VT_NEWS_ABORT] = "442e99c3f5834f64b603272f46f58116",
 };
 
 #define VALUE_MAX 1100u
@@ -53,8 +54,7 @@ static void put_field(struct message *message, const char *key, const char *valu
 	put(message, "\n", 1);
 }
 
-/* What people read: the sentence, too, for journalctl shows nothing else. */
-static void message_say(const struct vt_news *news, struct vt_text *text)
+static void message_begin(const struct vt_news *news, struct vt_text *text)
 {
 	vt_news_say(news, text);
 	if (news->kind == VT_NEWS_STALL || news->kind == VT_NEWS_STILL) {
@@ -70,6 +70,19 @@ static void message_say(const struct vt_news *news, struct vt_text *text)
 			    news->threads == 1 || !news->n_names ? ": " : ": each ");
 		vt_text_add(text, news->event.doing);
 	}
+}
+
+/*
+ * What people read: the sentence, too, for journalctl shows nothing else. That all are asleep is one
+ * that says all.
+ */
+static void message_say(const struct vt_news *news, struct vt_text *text)
+{
+	if (news->kind == VT_NEWS_FINDING && news->event.kind == VITALS_EVENT_ASLEEP &&
+	    news->event.doing[0])
+		vt_text_add(text, news->event.doing);
+	else
+		message_begin(news, text);
 	if (news->suppressed) {
 		vt_text_add(text, " (");
 		vt_text_add_u64(text, news->suppressed);
@@ -98,7 +111,8 @@ size_t vt_news_journal(const struct vt_news *news, char *buffer)
 	message_say(news, &text);
 	put_field(&message, "MESSAGE", value);
 	put_number(&message, "PRIORITY", vt_news_priority(news));
-	put_field(&message, "MESSAGE_ID", message_ids[news->kind]);
+	if (message_ids[news->kind])
+		put_field(&message, "MESSAGE_ID", message_ids[news->kind]);
 	for (i = 0; i < vt_news_n_fields; i++) {
 		vt_text_init(&text, value, sizeof(value));
 		if (vt_news_fields[i].write(news, true, &text))

@@ -13,6 +13,8 @@
 
 /* How long the notifier has for what is due. */
 #define PATIENCE_NS VITALS_MS(100)
+/* How long it may take until all have been looked at. */
+#define OWED_MAX_NS VITALS_S(1)
 /* Somebody else is at it; a reader of events is held up. */
 #define SOON_NS VITALS_MS(1)
 #define HELD_NS VITALS_MS(10)
@@ -84,6 +86,12 @@ static int read_one(struct vt_log *log, uint64_t now_ns)
 	return 0;
 }
 
+/* Relaxed, here and below: a time, by which nothing else is looked at. */
+static uint64_t wait_of(const struct vt_log *log)
+{
+	return atomic_load_explicit(&log->wait_ns, memory_order_relaxed);
+}
+
 static void events_read(struct vt_log *log, uint64_t now_ns)
 {
 	/* Acquire: all up to there are in the list. */
@@ -106,11 +114,17 @@ static bool unread(const struct vt_log *log)
 	       log->read;
 }
 
+static uint64_t tick_of(const vitals_registry *registry)
+{
+	const struct vt_tick_line *line = &registry->root->tick;
+
+	/* Relaxed: a length, by which nothing is looked at. */
+	return atomic_load_explicit(&line->tick_ns, memory_order_relaxed);
+}
+
 static void gather_time(struct vt_log *log)
 {
-	const struct vt_tick_line *line = &log->registry->root->tick;
-	/* Relaxed: a length, by which nothing is looked at. */
-	uint64_t ns = 2 * atomic_load_explicit(&line->tick_ns, memory_order_relaxed);
+	uint64_t ns = 2 * tick_of(log->registry);
 
 	ns = ns < GATHER_MIN_NS ? GATHER_MIN_NS : ns;
 	ns = ns > GATHER_MAX_NS ? GATHER_MAX_NS : ns;
@@ -127,11 +141,13 @@ static uint64_t next_of(const struct vt_log *log)
 
 static void turn_claimed(struct vt_log *log, uint64_t now_ns)
 {
+	log->due_ns = 0;
+	if (now_ns < wait_of(log))
+		return;
 	gather_time(log);
 	events_read(log, now_ns);
 	log->repeats += vt_gather_turn(&log->gather, now_ns);
 	vt_log_tell_dropped(log, now_ns);
-	log->due_ns = 0;
 }
 
 static bool writes(const struct vt_log *log)
@@ -150,6 +166,24 @@ void vt_log_turn_at(vitals_registry *registry, uint64_t now_ns)
 	unclaim(log);
 }
 
+/* A turn without one that is owed may not have come by all of them. */
+static uint64_t owed_until(const struct vt_log *log)
+{
+	return atomic_load_explicit(&log->owed_ns, memory_order_relaxed) +
+	       2 * tick_of(log->registry);
+}
+
+/* By the monitor. */
+static bool owed(struct vt_log *log, uint64_t now_ns)
+{
+	if (now_ns >= wait_of(log))
+		return false;
+	if (now_ns < owed_until(log))
+		return true;
+	atomic_store_explicit(&log->wait_ns, 0, memory_order_relaxed);
+	return false;
+}
+
 /* Return: when to look again. */
 static uint64_t look_claimed(struct vt_log *log, uint64_t now_ns, bool *ret_wakes)
 {
@@ -159,6 +193,8 @@ static uint64_t look_claimed(struct vt_log *log, uint64_t now_ns, bool *ret_wake
 
 	if (!writes(log))
 		return UINT64_MAX;
+	if (owed(log, now_ns))
+		return owed_until(log);
 	if (!unread(log) && next_of(log) > now_ns) {
 		log->due_ns = 0;
 		return next_of(log);
@@ -196,6 +232,18 @@ uint64_t vt_log_look_at(vitals_registry *registry, uint64_t now_ns)
 	return next_ns;
 }
 
+void vt_log_owed_at(vitals_registry *registry, uint64_t now_ns)
+{
+	struct vt_log *log = vt_log_of(registry);
+
+	if (!log)
+		return;
+	atomic_store_explicit(&log->owed_ns, now_ns, memory_order_relaxed);
+	if (!wait_of(log) || now_ns > wait_of(log) + OWED_MAX_NS)
+		atomic_store_explicit(&log->wait_ns, now_ns + OWED_MAX_NS,
+				      memory_order_relaxed);
+}
+
 /* Told whatever was told before. */
 static void abort_tell(struct vt_log *log, const char *words, uint64_t now_ns)
 {
@@ -227,6 +275,7 @@ void vt_log_abort_at(vitals_registry *registry, const char *words, uint64_t now_
 		moment_wait();
 	}
 	if (writes(log)) {
+		atomic_store_explicit(&log->wait_ns, 0, memory_order_relaxed);
 		turn_claimed(log, now_ns);
 		vt_gather_flush(&log->gather, now_ns);
 		if (words)
@@ -271,6 +320,7 @@ static struct vt_log *log_make(vitals_registry *registry) VT_REQUIRES(registry->
 	log->repeats = 0;
 	log->due_ns = 0;
 	log->retry_ns = 0;
+	atomic_store_explicit(&log->wait_ns, 0, memory_order_relaxed);
 	atomic_store_explicit(&log->busy, 0, memory_order_relaxed);
 	atomic_store_explicit(&log->pid, getpid(), memory_order_release);
 	atomic_store_explicit(&registry->log, log, memory_order_release);

@@ -64,6 +64,10 @@ struct vt_log {
 	uint64_t due_ns;   /* since when something waits for the notifier; 0: nothing */
 	uint64_t retry_ns; /* not before: a reader of events was held up */
 	struct vt_gather gather;
+
+	/* Nothing is read or told before; and when that was asked for last. Written by the monitor. */
+	_Atomic uint64_t wait_ns;
+	_Atomic uint64_t owed_ns;
 };
 
 /* NULL: nobody in this process has asked. */
@@ -92,6 +96,12 @@ bool vt_log_asked(vitals_registry *registry);
  * the latest, UINT64_MAX: any time.
  */
 uint64_t vt_log_look_at(vitals_registry *registry, uint64_t now_ns);
+
+/*
+ * By the monitor: one that is silent could not be looked at yet. What is told waits for it, but not for
+ * long, so that those who are stuck in one lock are told of together.
+ */
+void vt_log_owed_at(vitals_registry *registry, uint64_t now_ns);
 
 /*
  * Writes @news where they are wanted, or counts them as suppressed; what vt_gather_to goes by. In a

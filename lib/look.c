@@ -3,9 +3,9 @@
 #include "look.h"
 
 #include "changes.h"
+#include "doubt.h"
 #include "frames.h"
 #include "inbox.h"
-#include "suspects.h"
 
 #include <string.h>
 
@@ -266,81 +266,23 @@ static bool bury_due(const struct vt_looks *looks, const struct looked *at,
 	return tick->at_ns % LOOK_MAX_NS < within_ns + tick->tick_ns;
 }
 
-static struct vt_suspect_key suspect_key(const struct looked *at)
-{
-	bool framed = at->sign.framed.depth;
-	struct vt_suspect_key key = { .kind = VT_KIND_HOT,
-				      .index = at->index,
-				      .gen = at->gen,
-				      .since = framed ? at->sign.framed.entered_ns
-						      : at->verdict.beat_ns };
-	uint64_t unused;
-
-	vt_owner_load(&at->registry->view, at->cold, &key.tid, &unused);
-	return key;
-}
-
-static void mark(const struct looked *at, uint8_t on, uint8_t off)
-{
-	uint8_t marks = KNOWN(at->cold, marks);
-
-	if ((marks | on) != marks || (marks & off))
-		REMEMBER(at->cold, marks, (uint8_t)((marks | on) & ~off));
-}
-
-/* What its thread does, for what is told now, or could not be told before. */
-static void evidence_take(struct vt_looks *looks, const struct looked *at,
-			  const struct vt_tick *tick)
-{
-	struct vt_suspect_key key;
-	bool known;
-
-	if (at->verdict.state == at->sign.state &&
-	    (KNOWN(at->cold, marks) & (VT_COLD_EVIDENCE | VT_COLD_UNSURE)) ==
-		    VT_COLD_EVIDENCE)
-		return;
-	key = suspect_key(at);
-	if (!key.tid)
-		return;
-	known = vt_suspects_take(at->registry, looks->suspects, &key,
-				 at->verdict.state == VITALS_DEAD,
-				 vt_slot(at->registry, VT_KIND_EVIDENCE, at->index),
-				 tick);
-	mark(at, VT_COLD_EVIDENCE | (known ? 0 : VT_COLD_UNSURE),
-	     known ? VT_COLD_UNSURE : 0);
-}
-
-/*
- * Half of its time is gone, or all of it: what does its thread do? Return: when to ask next, from now;
- * UINT64_MAX: any time.
- */
+/* What its thread does. Return: when to ask next, from now; UINT64_MAX: any time. */
 static uint64_t suspect(struct vt_looks *looks, const struct looked *at,
 			const struct vt_tick *tick)
 {
-	uint64_t silence_ns = at->verdict.silence_ns, stays_ns = at->verdict.stays_ns;
-	uint32_t state = at->verdict.state;
-	struct vt_suspect_key key;
+	const struct vt_doubt doubt = {
+		.index = at->index,
+		.gen = at->gen,
+		.cold = at->cold,
+		.verdict = &at->verdict,
+		.was = at->sign.state,
+		.since = at->sign.framed.depth ? at->sign.framed.entered_ns
+					       : at->verdict.beat_ns,
+	};
 
 	if (!KNOWN(at->cold, owner))
 		return UINT64_MAX;
-	if (vt_worst_bad(state)) {
-		evidence_take(looks, at, tick);
-		return UINT64_MAX;
-	}
-	if (KNOWN(at->cold, marks) & VT_COLD_EVIDENCE) {
-		key = suspect_key(at);
-		vt_suspects_clear(at->registry, looks->suspects, &key);
-		mark(at, 0, VT_COLD_EVIDENCE | VT_COLD_UNSURE);
-	}
-	if ((state != VITALS_HEALTHY && state != VITALS_STARTING) ||
-	    stays_ns == UINT64_MAX)
-		return UINT64_MAX;
-	if (silence_ns < stays_ns)
-		return (stays_ns - silence_ns) / 2 + 1;
-	key = suspect_key(at);
-	if (key.tid)
-		vt_suspects_look(at->registry, looks->suspects, &key);
-	return (silence_ns + stays_ns) / VT_TICKS + 1;
+	return vt_doubt_settle(at->registry, looks->suspects, &doubt, tick);
 }
 
 /* The scopes it is in, if it ever was in any. */

@@ -319,6 +319,7 @@ static void turn_locked(vitals_registry *registry, struct turn *turn, uint64_t n
 	if (paused_ns)
 		vt_changes_note_pause(registry, &monitor->tick, paused_ns);
 	more = look_at_due(turn, looks->ran_ns - ran_ns);
+	vt_suspects_settle(registry, &monitor->suspects);
 	if (looks->changed)
 		summary_store(&registry->root->summary, looks);
 	looks->changed = false;

@@ -209,22 +209,41 @@ static uint32_t hold_count(const struct vt_member_slot *slot)
 	return word & VT_HOLD_QUICK ? vt_hold_count(word) : LOAD(slot, count);
 }
 
-/* By its own record, made when it did not leave; or its heartbeat's. */
+/* What is known of it by its heartbeat, where that is still its own. */
+static bool heartbeat_doing(const struct vt_view *view, uint32_t index, uint32_t tid,
+			    uint64_t *ret_beat_ns, struct vitals_evidence *evidence)
+{
+	const struct vt_cold *cold = vt_view_slot(view, VT_KIND_COLD, index);
+	const struct vt_hot *hot = vt_view_slot(view, VT_KIND_HOT, index);
+
+	*ret_beat_ns = 0;
+	if (!cold || !hot || LOAD(hot, flags) & VT_HB_CLOSED)
+		return false;
+	*ret_beat_ns = VT_BEAT_NS(LOAD(hot, beat));
+	return vt_witness_heartbeat(view, index, LOAD(cold, gen), evidence) &&
+	       evidence->tid == tid && evidence->at_ns >= *ret_beat_ns;
+}
+
+/* By its own record, made when it did not leave; or its heartbeat's: the newer, if neither is old. */
 static void thread_doing(const struct vt_view *view, uint32_t index, uint32_t heartbeat,
 			 const struct vt_member_slot *slot,
 			 struct vitals_thread_info *info)
 {
-	const struct vt_cold *cold =
-		heartbeat ? vt_view_slot(view, VT_KIND_COLD, heartbeat - 1) : NULL;
-	struct vitals_evidence evidence;
+	struct vitals_evidence own, its;
+	uint64_t beat_ns = 0;
+	bool has_its = heartbeat &&
+		       heartbeat_doing(view, heartbeat - 1, info->tid, &beat_ns, &its);
+	/* It has gone on since. */
+	bool has_own = vt_witness_member(view, index, LOAD(slot, gen), &own) &&
+		       own.at_ns >= beat_ns;
+	const struct vitals_evidence *newer =
+		has_own && !(has_its && its.at_ns > own.at_ns) ? &own : &its;
 
-	if (!vt_witness_member(view, index, LOAD(slot, gen), &evidence) &&
-	    !(cold &&
-	      vt_witness_heartbeat(view, heartbeat - 1, LOAD(cold, gen), &evidence)))
+	if (!has_own && !has_its)
 		return;
-	info->thread_class = evidence.thread_class;
-	info->reason = evidence.reason;
-	memcpy(info->doing, evidence.doing, sizeof(info->doing));
+	info->thread_class = newer->thread_class;
+	info->reason = newer->reason;
+	memcpy(info->doing, newer->doing, sizeof(info->doing));
 }
 
 static void thread_copy(const struct vt_view *view, const struct vt_moment *moment,

@@ -149,18 +149,37 @@ void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 							     : suspects->credit_ns;
 }
 
-/* A circle of threads: found once, whichever of them it is seen from. */
+void vt_suspects_settle(vitals_registry *registry, struct vt_suspects *suspects)
+{
+	uint64_t began_ns;
+
+	if (!vt_circles_due(&suspects->circles, vt_clock_now()) ||
+	    !may_look(registry, suspects))
+		return;
+	began_ns = spend_begin(suspects);
+	vt_findings_over(registry, vt_circles_follow(&suspects->circles, &registry->proc,
+						     began_ns));
+	(void)spend_end(suspects, began_ns);
+}
+
+/*
+ * A circle of threads: found once, whichever of them it is seen from. One that waits behind it is no
+ * part of it, and may go on without its end.
+ */
 static void deadlock_note(vitals_registry *registry, struct vt_suspects *suspects,
 			  struct vt_suspect *suspect, const struct vt_namer *namer,
 			  const struct vt_chain *chain, const struct vt_tick *tick)
 {
 	char doing[VITALS_DOING_MAX];
 	struct vt_text text;
+	uint32_t finding;
 
 	vt_text_init(&text, doing, sizeof(doing));
 	vt_chain_describe_cycle(&registry->proc, namer, chain, &text);
-	suspect->finding = vt_findings_deadlock(registry, chain->key,
-						chain->n - chain->back, doing, tick);
+	finding = vt_findings_deadlock(registry, chain->key, chain->n - chain->back,
+				       doing, tick);
+	vt_circles_note(&suspects->circles, finding, chain, suspect->used_ns);
+	suspect->finding = chain->back ? 0 : finding;
 }
 
 /* Without a look at it. */
@@ -180,9 +199,23 @@ static void take_none(const struct vt_suspects *suspects,
 	vt_text_add(&text, "has ended without closing its heartbeat");
 }
 
-bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
-		      const struct vt_suspect_key *key, bool dead,
-		      struct vt_evidence_slot *slot, const struct vt_tick *tick)
+/* Not in this turn. What the slot has of an earlier stall, or of another, is not about this one. */
+static enum vt_taken take_later(const struct vt_suspect_key *key,
+				struct vt_evidence_slot *slot)
+{
+	struct vitals_evidence evidence = { .size = sizeof(evidence) };
+
+	if (!vt_witness_since(slot, key->gen, key->since)) {
+		vt_evidence_none(key->tid, vt_clock_now(), VITALS_REASON_NO_TIME,
+				 &evidence);
+		vt_witness_put(slot, key->gen, &evidence);
+	}
+	return VT_TAKEN_NOT;
+}
+
+enum vt_taken vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
+			       const struct vt_suspect_key *key, bool dead,
+			       struct vt_evidence_slot *slot, const struct vt_tick *tick)
 {
 	struct vitals_evidence evidence = { .size = sizeof(evidence) };
 	struct vt_namer namer = vt_namer_of(&registry->view);
@@ -193,13 +226,14 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 	if (dead || !may_look(registry, suspects)) {
 		take_none(suspects, key, dead, &evidence);
 		vt_witness_put(slot, key->gen, &evidence);
-		return true;
+		return VT_TAKEN;
 	}
 	began_ns = spend_begin(suspects);
 	suspect = suspect_of(suspects, key);
 	if (!suspect || (suspects->until_ns && began_ns > suspects->until_ns))
-		return false;
+		return take_later(key, slot);
 	suspect->used_ns = began_ns;
+	suspect->finding = 0;
 	chain.deadlock = false;
 	vt_evidence_take(&registry->proc, &namer, key->tid, began_ns, &suspect->window,
 			 &evidence, &chain);
@@ -207,7 +241,7 @@ bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
 		deadlock_note(registry, suspects, suspect, &namer, &chain, tick);
 	vt_witness_put(slot, key->gen, &evidence);
 	(void)spend_end(suspects, began_ns);
-	return evidence.thread_class != VITALS_RUNNING;
+	return evidence.thread_class != VITALS_RUNNING ? VT_TAKEN : VT_TAKEN_UNSURE;
 }
 
 void vt_suspects_clear(vitals_registry *registry, struct vt_suspects *suspects,

@@ -12,6 +12,7 @@
 #ifndef VT_SUSPECTS_H
 #define VT_SUSPECTS_H
 
+#include "circles.h"
 #include "evidence.h"
 #include "findings.h"
 #include "registry.h"
@@ -34,11 +35,12 @@ struct vt_suspect_key {
 struct vt_suspect {
 	struct vt_suspect_key key; /* gen 0: free */
 	uint64_t used_ns;          /* looked at last */
-	uint32_t finding;          /* + 1: the deadlock it is in */
+	uint32_t finding;          /* + 1: the deadlock it is part of */
 	struct vt_window window;
 };
 
 struct vt_suspects {
+	struct vt_circles circles;
 	struct vt_suspect *pool; /* pages; NULL: none yet */
 	uint64_t credit_ns; /* time that may be spent on looks that are not needed yet */
 	uint64_t credited_ns; /* when some was added last */
@@ -57,17 +59,26 @@ void vt_suspects_end(vitals_registry *registry, struct vt_suspects *suspects,
 /* A turn begins. */
 void vt_suspects_turn(struct vt_suspects *suspects, uint64_t until_ns);
 
+/* Deadlocks that were found, and are no more. */
+void vt_suspects_settle(vitals_registry *registry, struct vt_suspects *suspects);
+
 /* One more cheap look, if there is time. */
 void vt_suspects_look(vitals_registry *registry, struct vt_suspects *suspects,
 		      const struct vt_suspect_key *key);
 
+enum vt_taken {
+	VT_TAKEN_NOT, /* there was no time: @slot says that, or what was found before */
+	VT_TAKEN_UNSURE, /* it could not be told yet whether it spins or starves */
+	VT_TAKEN,
+};
+
 /*
- * What it is doing goes into @slot. Return: false if there was no time, or it could not be told yet
- * whether it spins or starves: then once more, in a while. @dead: it has ended, as is known.
+ * What it is doing goes into @slot; if that is not all there is to say, once more in a while. @dead: it
+ * has ended, as is known.
  */
-bool vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
-		      const struct vt_suspect_key *key, bool dead,
-		      struct vt_evidence_slot *slot, const struct vt_tick *tick);
+enum vt_taken vt_suspects_take(vitals_registry *registry, struct vt_suspects *suspects,
+			       const struct vt_suspect_key *key, bool dead,
+			       struct vt_evidence_slot *slot, const struct vt_tick *tick);
 
 /* It beats again, or has left. */
 void vt_suspects_clear(vitals_registry *registry, struct vt_suspects *suspects,

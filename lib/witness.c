@@ -2,11 +2,13 @@
 
 #include "witness.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* What is written again while it is copied is tried again, but not for ever. */
 #define TRIES 8
 #define WORDS (sizeof(struct vitals_evidence) / sizeof(uint64_t))
+#define AT_WORD (offsetof(struct vitals_evidence, at_ns) / sizeof(uint64_t))
 #define DOING_WORDS (VITALS_DOING_MAX / sizeof(uint64_t))
 
 /* Acquire, all: see layout.h. */
@@ -51,6 +53,15 @@ void vt_witness_put(struct vt_evidence_slot *slot, uint32_t gen,
 	STORE(slot, gen, gen);
 	words_store(slot->words, evidence, WORDS);
 	STORE(slot, sequence, sequence + 2);
+}
+
+bool vt_witness_since(const struct vt_evidence_slot *slot, uint32_t gen,
+		      uint64_t since_ns)
+{
+	/* Relaxed, both: written by the caller's thread alone. */
+	return atomic_load_explicit(&slot->gen, memory_order_relaxed) == gen &&
+	       atomic_load_explicit(&slot->words[AT_WORD], memory_order_relaxed) >=
+		       since_ns;
 }
 
 /* Whoever may write to the region may write anything: text ends, numbers are in range. */

@@ -17,6 +17,10 @@
 void vt_witness_put(struct vt_evidence_slot *slot, uint32_t gen,
 		    const struct vitals_evidence *evidence);
 
+/* By the monitor. Return: whether what there is is of that one, and no older than that. */
+bool vt_witness_since(const struct vt_evidence_slot *slot, uint32_t gen,
+		      uint64_t since_ns);
+
 /* Of a heartbeat, by its slot and gen. Return: false if there is nothing, or not of this one. */
 bool vt_witness_heartbeat(const struct vt_view *view, uint32_t index, uint32_t gen,
 			  struct vitals_evidence *evidence);

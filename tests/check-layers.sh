@@ -15,9 +15,9 @@ core_levels='
 0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet listing
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck news journal episodes onlookers
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
-3 thread self over reap gone heir wait chain evidence namer chain-words
+3 thread self over reap gone heir wait chain circles evidence namer chain-words
 4 rows rows-groups rows-tree index snapshot print missing report gather sleeper
-5 changes events suspects findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon asleep ours wakers
+5 changes events suspects doubt findings stragglers look sums sweep monitor watch notifier signals ladder status systemd asked abort capture capture-run log sinks beacon asleep ours wakers
 6 main stages listen finish exit process supervisor expect reporting
 '
 exporter_levels='
@@ -61,9 +61,12 @@ witness view
 stuck witness
 abort log
 chain-words chain
+circles chain
 evidence chain
 namer chain
-look suspects
+doubt log
+doubt suspects
+look doubt
 monitor suspects
 suspects findings
 findings changes

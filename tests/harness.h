@@ -25,6 +25,18 @@
 #define SANITIZED 0
 #endif
 
+/* Under the one that sees to threads: it is slow, and finds nothing in long runs of one thread. */
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZED 1
+#endif
+#endif
+#ifndef THREAD_SANITIZED
+#define THREAD_SANITIZED 0
+#endif
+
 /*
  * Runs the suite and frees it. CK_RUN_SUITE, CK_RUN_CASE, CK_FORK, CK_VERBOSITY and
  * CK_DEFAULT_TIMEOUT are honoured. Returns what main is to return.

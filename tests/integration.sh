@@ -330,8 +330,8 @@ deadlocks
 finds cycle3 lock 'waits for mutex catalogue'
 finds condvar blocked 'waits for a condition'
 finds io io 'descriptor [0-9]*, a socket'
-# On a machine that others use, too, a spinner may get less than half a processor.
-heals spin '"spinning", "running"'
+# On a machine that others use, too, a spinner may get less than half a processor, or next to none.
+heals spin '"spinning", "running", "starved"'
 heals starve '"starved"'
 heals sleep '"io"'
 dies

@@ -347,6 +347,19 @@ static uint64_t pulses_of(const vitals_heartbeat *heartbeat)
 	return pulses;
 }
 
+/* The fewest of several looks: the monitor has a file of /proc open for as long as it reads it. */
+static int fds_kept(void)
+{
+	int i, n, least = fd_count();
+
+	for (i = 0; i < 20; i++) {
+		(void)usleep(1000);
+		n = fd_count();
+		least = n < least ? n : least;
+	}
+	return least;
+}
+
 static void all_as_left(int fds)
 {
 	struct vt_hot after;
@@ -377,7 +390,7 @@ static void all_as_left(int fds)
 	if (n > 0)
 		fprintf(stderr, "storm: a child said: %.*s\n", (int)n, said);
 	child_check(n == -1 && errno == EAGAIN);
-	child_check(fd_count() == fds);
+	child_check(fds_kept() == fds);
 	child_check(worker_failures() == 0);
 }
 
@@ -406,7 +419,7 @@ static void storm(void)
 	for (i = 0; i < 3; i++)
 		child_check(pthread_create(&threads[PULSERS + i], NULL, runs[i], NULL) ==
 			    0);
-	fds = fd_count();
+	fds = fds_kept();
 	for (i = 0; i < FORKERS; i++)
 		child_check(pthread_create(&forkers[i], NULL, forker_run, NULL) == 0);
 	silence_is_seen();

@@ -429,9 +429,13 @@ START_TEST(says_an_event_in_one_line)
 	(void)vitals_event_text(&event, line, sizeof(line));
 	ck_assert_str_eq(line, "deadlock of 2 threads: a waits for b");
 	event.kind = VITALS_EVENT_ASLEEP;
-	(void)snprintf(event.doing, sizeof(event.doing), "asleep until a signal");
+	(void)snprintf(event.doing, sizeof(event.doing),
+		       "all 2 threads are asleep: main joins a");
 	(void)vitals_event_text(&event, line, sizeof(line));
-	ck_assert_str_eq(line, "all 2 threads are asleep: asleep until a signal");
+	ck_assert_str_eq(line, "all 2 threads are asleep: main joins a");
+	event.doing[0] = 0;
+	(void)vitals_event_text(&event, line, sizeof(line));
+	ck_assert_str_eq(line, "all 2 threads are asleep");
 	event.kind = VITALS_EVENT_PAUSE;
 	event.lasted_ns = VITALS_S(2);
 	(void)vitals_event_text(&event, line, sizeof(line));

@@ -213,14 +213,14 @@ START_TEST(a_record_is_read_whole_while_it_is_written)
 	ck_assert(vt_witness_heartbeat(&registry->view, 0, writer.gen, &evidence));
 	ck_assert(!vt_witness_heartbeat(&registry->view, 0, writer.gen + 2, &evidence));
 	ck_assert_int_eq(pthread_create(&thread, NULL, writes, NULL), 0);
-	for (i = 0; i < 20000; i++)
+	/* A writer that was preempted in the middle hides the record for as long. */
+	for (i = 0; i < 20000 || !n; i++)
 		if (vt_witness_heartbeat(&registry->view, 0, writer.gen, &evidence)) {
 			ck_assert(evidence_whole(&evidence));
 			n++;
 		}
 	atomic_store(&writer.stop, 1);
 	(void)pthread_join(thread, NULL);
-	ck_assert_uint_gt(n, 0);
 	(void)vitals_heartbeat_unref(heartbeat);
 }
 END_TEST

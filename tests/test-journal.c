@@ -131,6 +131,21 @@ START_TEST(a_message_has_what_a_line_has)
 }
 END_TEST
 
+START_TEST(that_all_are_asleep_is_said_once)
+{
+	struct vt_news news = { .kind = VT_NEWS_FINDING, .bad = true, .threads = 2 };
+
+	news.event.kind = VITALS_EVENT_ASLEEP;
+	(void)snprintf(news.event.doing, sizeof(news.event.doing),
+		       "all 2 threads are asleep: main joins a");
+	length = vt_news_journal(&news, message);
+	field_is("MESSAGE", "all 2 threads are asleep: main joins a");
+	news.event.doing[0] = 0;
+	length = vt_news_journal(&news, message);
+	field_is("MESSAGE", "all threads are asleep");
+}
+END_TEST
+
 START_TEST(an_end_of_line_is_sent_by_its_length)
 {
 	struct vt_news news = { .kind = VT_NEWS_FINDING, .bad = true, .threads = 2 };
@@ -159,6 +174,38 @@ START_TEST(the_largest_message_is_whole)
 	length = vt_news_journal(&news, message);
 	ck_assert_uint_le(length, VT_NEWS_MESSAGE);
 	field_is("VITALS_SUPPRESSED", "18446744073709551615");
+}
+END_TEST
+
+START_TEST(every_kind_of_report_has_an_id_of_its_own)
+{
+	struct vt_news news = { .threads = 1, .n_names = 1, .names = { "worker" } };
+	char ids[VT_NEWS_KINDS][33] = { { 0 } };
+	unsigned kind, other;
+
+	for (kind = 0; kind < VT_NEWS_KINDS; kind++) {
+		const char *id;
+		size_t n = 0;
+
+		news.kind = (enum vt_news_kind)kind;
+		length = vt_news_journal(&news, message);
+		id = value_of("MESSAGE_ID", &n);
+		ck_assert_msg(id && n == 32, "kind %u", kind);
+		memcpy(ids[kind], id, 32);
+		for (other = 0; other < kind; other++)
+			ck_assert_str_ne(ids[other], ids[kind]);
+	}
+}
+END_TEST
+
+START_TEST(an_abort_is_told_before_it_happens)
+{
+	listen_there();
+	vt_log_abort_at(registry, "worker has been silent for 2s", now);
+	ck_assert(received());
+	field_is("MESSAGE", "the process is aborted: worker has been silent for 2s");
+	field_is("MESSAGE_ID", "442e99c3f5834f64b603272f46f58116");
+	field_is("PRIORITY", "3");
 }
 END_TEST
 
@@ -200,8 +247,11 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_message_has_what_a_line_has);
+	tcase_add_test(tc, that_all_are_asleep_is_said_once);
 	tcase_add_test(tc, an_end_of_line_is_sent_by_its_length);
 	tcase_add_test(tc, the_largest_message_is_whole);
+	tcase_add_test(tc, every_kind_of_report_has_an_id_of_its_own);
+	tcase_add_test(tc, an_abort_is_told_before_it_happens);
 	tcase_add_test(tc, what_nobody_takes_is_told_later);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);

@@ -571,7 +571,8 @@ START_TEST(the_monitor_does_not_wait_for_the_lock)
 	ck_assert_uint_le(next_ns, now_ns + 1 + VITALS_MS(1));
 	ck_assert_uint_eq(registry->main->phase, VT_PHASE_IDLE);
 	vt_unlock(&registry->lock);
-	ck_assert_int_eq(vt_monitor_turn_at(registry, next_ns, &next_ns), 0);
+	/* The signal was noted by the clock, which may be past that. */
+	ck_assert_int_eq(vt_monitor_turn_at(registry, clock_now(), &next_ns), 0);
 	ck_assert_uint_eq(registry->main->phase, VT_PHASE_FLUSH);
 	ck_assert_int_eq(vitals_quitter_hold(quit, "work"), -ECANCELED);
 }

@@ -405,7 +405,7 @@ END_TEST
  * Random schedules of all that can happen, in virtual time, against a naive model: it knows when
  * the process really ran, and what it holds against a heartbeat is only that.
  */
-#define RUNS 3000
+#define RUNS (THREAD_SANITIZED ? 300 : 3000)
 #define TURNS 200
 #define SIGNS 10
 #define CROWD 400

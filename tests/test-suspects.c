@@ -7,6 +7,9 @@
 
 #include "harness.h"
 
+#include "clock.h"
+#include "suspects.h"
+#include "task.h"
 #include "vitals.h"
 
 #include <errno.h>
@@ -242,6 +245,78 @@ START_TEST(tells_of_a_deadlock_once_whichever_of_its_threads_is_seen)
 }
 END_TEST
 
+/* In no circle, but behind one: it waits, gives up and goes on, again and again. */
+static void *waits_behind(void *arg)
+{
+	vitals_heartbeat *heartbeat = arg;
+	struct timespec until;
+
+	worker_check(vitals_heartbeat_own(heartbeat) == 0);
+	while (!atomic_load(&stop)) {
+		worker_check(vitals_heartbeat_pulse(heartbeat) == 0);
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 300000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		if (pthread_mutex_timedlock(&first, &until) == 0)
+			worker_check(pthread_mutex_unlock(&first) == 0);
+	}
+	vitals_heartbeat_close(heartbeat);
+	return NULL;
+}
+
+static bool deadlock_over(void)
+{
+	struct vitals_finding_info info;
+	vitals_snapshot *snapshot = NULL;
+
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_finding(snapshot, 0, &info), 0);
+	(void)vitals_snapshot_free(snapshot);
+	ck_assert_uint_eq(info.kind, VITALS_EVENT_DEADLOCK);
+	return info.over;
+}
+
+START_TEST(a_deadlock_lasts_whoever_else_goes_on_and_ends_with_its_threads)
+{
+	struct fault there = { .name = "there", .happens = crosses_there };
+	struct fault back = { .name = "back", .happens = crosses_back };
+	struct vitals_event event;
+	vitals_heartbeat *behind;
+	unsigned told = 0, recovered = 0;
+	uint64_t until_ns;
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_barrier_init(&barrier, NULL, 2), 0);
+	ck_assert_int_eq(vitals_heartbeat_new(registry, "behind", T, NULL, &behind), 0);
+	fault_begin(&there);
+	fault_begin(&back);
+	ck_assert_int_eq(pthread_create(&thread, NULL, waits_behind, behind), 0);
+	until_ns = vt_clock_now() + VITALS_MS(1600);
+	VITALS_INIT(&event);
+	while (vt_clock_now() < until_ns)
+		if (vitals_events_next(events, VITALS_MS(20), &event) == 0) {
+			told += event.kind == VITALS_EVENT_DEADLOCK;
+			recovered += event.kind == VITALS_EVENT_HEARTBEAT &&
+				     event.to == VITALS_HEALTHY &&
+				     strcmp(event.name, "behind") == 0;
+		}
+	ck_assert_uint_gt(recovered, 1);
+	ck_assert_uint_eq(told, 1);
+	ck_assert(!deadlock_over());
+	fault_end(&there);
+	fault_end(&back);
+	atomic_store(&stop, 1);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	(void)vitals_heartbeat_unref(behind);
+	until_ns = vt_clock_now() + SOON;
+	while (!deadlock_over() && vt_clock_now() < until_ns)
+		(void)usleep(10000);
+	ck_assert(deadlock_over());
+}
+END_TEST
+
 static int stays(vitals_thread *self, void *unused)
 {
 	char byte;
@@ -274,6 +349,79 @@ START_TEST(a_late_row_says_what_the_thread_is_doing)
 }
 END_TEST
 
+/* It waits for a message, then for a lock, with a beat in between. */
+static int stays_elsewhere(vitals_thread *self, void *unused)
+{
+	char byte;
+
+	(void)unused;
+	worker_check(recv(ends[0], &byte, 1, 0) == 1);
+	worker_check(vitals_heartbeat_pulse(vitals_thread_heartbeat(self)) == 0);
+	atomic_store(&stop, 1);
+	locks();
+	return 0;
+}
+
+START_TEST(a_late_row_says_nothing_that_was_before_the_last_beat)
+{
+	struct vitals_thread_info info;
+	vitals_quitter *quitter;
+	vitals_snapshot *late;
+
+	(void)pthread_mutex_lock(&first);
+	ck_assert_int_eq(vitals_quitter_new_main(registry, VITALS_S(20), NULL, &quitter),
+			 0);
+	ck_assert_int_eq(vitals_thread_fork(quitter, "stays", VITALS_S(60),
+					    stays_elsewhere, NULL, NULL),
+			 0);
+	ck_assert_int_eq(vitals_quitter_send_quit(quitter, 0, "test"), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, VITALS_MS(100), &late),
+			 -ETIMEDOUT);
+	VITALS_INIT(&info);
+	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
+	ck_assert_ptr_nonnull(strstr(info.doing, "a socket"));
+	late = vitals_snapshot_free(late);
+	ck_assert_int_eq(write(ends[1], "", 1), 1);
+	while (!atomic_load(&stop))
+		(void)usleep(1000);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, 0, &late), -ETIMEDOUT);
+	ck_assert_int_eq(vitals_snapshot_thread(late, 0, &info), 0);
+	ck_assert_str_eq(info.doing, "");
+	late = vitals_snapshot_free(late);
+	(void)pthread_mutex_unlock(&first);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, SOON, NULL), 0);
+	vitals_quitter_free(quitter);
+	worker_checks_passed();
+}
+END_TEST
+
+START_TEST(nobody_is_looked_at_for_starting)
+{
+	struct vitals_evidence evidence;
+	struct vitals_heartbeat_info info;
+	vitals_snapshot *snapshot = NULL;
+	vitals_quitter *quitter;
+
+	ck_assert_int_eq(vitals_quitter_new_main(registry, VITALS_S(20), NULL, &quitter),
+			 0);
+	ck_assert_int_eq(
+		vitals_thread_fork(quitter, "slow", VITALS_S(8), stays, NULL, NULL), 0);
+	/* Long enough for some looks at it, and not for half its time. */
+	(void)usleep(1200000);
+	VITALS_INIT(&info);
+	VITALS_INIT(&evidence);
+	ck_assert_int_eq(vitals_snapshot_take(registry, &snapshot), 0);
+	ck_assert_int_eq(vitals_snapshot_heartbeat(snapshot, 0, &info), 0);
+	ck_assert_uint_eq(info.state, VITALS_STARTING);
+	ck_assert_int_eq(vitals_snapshot_evidence(snapshot, 0, &evidence), -ENODATA);
+	(void)vitals_snapshot_free(snapshot);
+	ck_assert_int_eq(write(ends[1], "", 1), 1);
+	ck_assert_int_eq(vitals_quitter_send_quit(quitter, 0, "test"), 0);
+	ck_assert_int_eq(vitals_quitter_wait_done(quitter, SOON, NULL), 0);
+	vitals_quitter_free(quitter);
+}
+END_TEST
+
 static void *ends_at_once(void *arg)
 {
 	worker_check(vitals_heartbeat_own(arg) == 0);
@@ -298,6 +446,47 @@ START_TEST(says_that_a_thread_has_ended)
 }
 END_TEST
 
+/* What the slot has, and for whom. */
+static struct vitals_evidence record_of(struct vt_evidence_slot *slot)
+{
+	struct vitals_evidence evidence;
+	uint64_t words[VT_EVIDENCE_WORDS];
+	unsigned i;
+
+	for (i = 0; i < VT_EVIDENCE_WORDS; i++)
+		words[i] = atomic_load(&slot->words[i]);
+	memcpy(&evidence, words, sizeof(evidence));
+	return evidence;
+}
+
+START_TEST(what_there_is_no_time_for_is_not_said_by_an_earlier_stall)
+{
+	struct vt_suspect_key key = { .kind = VT_KIND_HOT, .gen = 1 };
+	struct vt_evidence_slot slot = { 0 };
+	struct vt_suspects suspects = { 0 };
+	struct vt_tick tick = { 0 };
+	uint64_t before_ns = vt_clock_now();
+
+	/* The test is the monitor now. */
+	ck_assert_int_eq(vitals_stop(registry), 0);
+	key.tid = vt_task_self();
+	key.since = before_ns;
+	ck_assert_int_eq(vitals_evidence_set(registry, VITALS_EVIDENCE_ON), 0);
+	vt_suspects_turn(&suspects, 0);
+	(void)vt_suspects_take(registry, &suspects, &key, false, &slot, &tick);
+	ck_assert_uint_eq(record_of(&slot).reason, VITALS_REASON_NONE);
+	ck_assert_uint_eq(record_of(&slot).tid, key.tid);
+	/* The turn's time is up: of this stall there is something already, of the next not. */
+	vt_suspects_turn(&suspects, 1);
+	ck_assert(!vt_suspects_take(registry, &suspects, &key, false, &slot, &tick));
+	ck_assert_uint_eq(record_of(&slot).reason, VITALS_REASON_NONE);
+	key.since = vt_clock_now();
+	ck_assert(!vt_suspects_take(registry, &suspects, &key, false, &slot, &tick));
+	ck_assert_uint_eq(record_of(&slot).reason, VITALS_REASON_NO_TIME);
+	vt_suspects_end(registry, &suspects, true);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("suspects");
@@ -309,8 +498,13 @@ int main(void)
 		       says_what_a_thread_waits_for_and_forgets_it_when_it_goes_on);
 	tcase_add_test(tcase, names_the_holder_of_the_lock);
 	tcase_add_test(tcase, tells_of_a_deadlock_once_whichever_of_its_threads_is_seen);
+	tcase_add_test(tcase,
+		       a_deadlock_lasts_whoever_else_goes_on_and_ends_with_its_threads);
 	tcase_add_test(tcase, a_late_row_says_what_the_thread_is_doing);
+	tcase_add_test(tcase, a_late_row_says_nothing_that_was_before_the_last_beat);
+	tcase_add_test(tcase, nobody_is_looked_at_for_starting);
 	tcase_add_test(tcase, says_that_a_thread_has_ended);
+	tcase_add_test(tcase, what_there_is_no_time_for_is_not_said_by_an_earlier_stall);
 	suite_add_tcase(suite, tcase);
 	return run_suite(suite);
 }
