@@ -24,7 +24,7 @@ calls() {
 	local row
 
 	for row; do
-		sed -n "s/^| $row[^|]*|\(.*\)|\$/\1/p" "$manual" | grep -o '[a-z0-9_]*' || {
+		sed -n "s/^| ${row}[^|]*|\(.*\)|\$/\1/p" "$manual" | grep -o '[a-z0-9_]*' || {
 			echo "FAIL: $manual has no row \"$row\"" >&2
 			return 1
 		}
