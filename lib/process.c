@@ -35,16 +35,6 @@ int vitals_has(const char *feature)
 	return 0;
 }
 
-const char *vitals_state_name(int state)
-{
-	static const char *const names[VITALS_STATES] = {
-		"starting", "healthy", "idle",   "silent",
-		"stuck",    "dead",    "closed", "unbounded",
-	};
-
-	return state >= 0 && state < VITALS_STATES ? names[state] : "unknown";
-}
-
 static bool off(const vitals_registry *registry)
 {
 	/* Relaxed: written once, when the registry was laid out. */

@@ -12,7 +12,7 @@ export LC_ALL=C
 
 # A file's noun is its name without suffix. One that is not listed has no place yet: an error.
 core_levels='
-0 layout clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet listing
+0 layout words clock futex wakefd histogram region task key helper text options datagram proc memory vigil backstop traced rawfd outlet listing
 1 registry slots fork names group overruns view verdict frames inbox past worst lines leave sample locknames witness machine places targets sandbox spares child command stuck news journal episodes onlookers
 2 heartbeat beat enter owner wheel quitter cause live deadline scope member hold unblock tell blind unblock-calls calls lock window
 3 thread self over reap gone heir wait chain circles evidence namer chain-words
