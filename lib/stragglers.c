@@ -99,7 +99,7 @@ static uint64_t wait_look(vitals_registry *registry, struct vt_suspects *suspect
 {
 	uint64_t begun_ns = LOAD(vigil, begun_ns), deadline_ns = LOAD(vigil, deadline_ns);
 	uint64_t half_ns = begun_ns + (deadline_ns - begun_ns) / 2;
-	uint64_t next_ns = LOAD(vigil, next_ns);
+	uint64_t seen_ns = LOAD(vigil, next_ns), next_ns = seen_ns;
 
 	if (!begun_ns || deadline_ns <= begun_ns || deadline_ns == UINT64_MAX)
 		return UINT64_MAX;
@@ -109,8 +109,10 @@ static uint64_t wait_look(vitals_registry *registry, struct vt_suspects *suspect
 		return next_ns;
 	look_around(registry, suspects, root, begun_ns);
 	next_ns = next_look(&registry->view, half_ns, deadline_ns, now_ns);
-	/* Relaxed: one's own. */
-	atomic_store_explicit(&vigil->next_ns, next_ns, memory_order_relaxed);
+	/* Relaxed: a hint. Not where another wait has the place by now. */
+	(void)atomic_compare_exchange_strong_explicit(&vigil->next_ns, &seen_ns, next_ns,
+						      memory_order_relaxed,
+						      memory_order_relaxed);
 	return next_ns;
 }
 
