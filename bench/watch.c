@@ -460,6 +460,16 @@ static void window(uint64_t window_ns, struct bare *bare)
 	pauses_row(paused_ns, bare, began_ns);
 }
 
+/* As nobody has left it: it may be asked for again. */
+static void all_reset(void)
+{
+	memset(beats, 0, sizeof(beats));
+	memset(victims, 0, sizeof(victims));
+	atomic_store(&over, false);
+	late_max_ns = 0;
+	kept_alive_silent = kept_alive_early = 0;
+}
+
 void watch_bench(const struct effort *effort)
 {
 	uint64_t window_ns = effort->brief ? VITALS_S(15) : VITALS_S(60);
@@ -469,6 +479,7 @@ void watch_bench(const struct effort *effort)
 	pthread_t beater, reader;
 	uint32_t i;
 
+	all_reset();
 	must(vitals_registry_new(0, &registry) == 0);
 	beats_make(effort, window_ns / 3);
 	settled_ns = vt_clock_now() + VITALS_S(2);
