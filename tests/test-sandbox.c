@@ -133,9 +133,19 @@ static const char *const strict[] = {
 
 /* And what the fake evidence needs, and the look whether it may. */
 static const char *const for_evidence[] = {
-	"close",      "fcntl",  "getpid",           "lseek",
-	"newfstatat", "openat", "process_vm_readv", "readlink",
-	"readlinkat", NULL,
+	"close",
+	"fcntl",
+	"get_robust_list",
+	"getdents64",
+	"getitimer",
+	"getpid",
+	"lseek",
+	"newfstatat",
+	"openat",
+	"process_vm_readv",
+	"readlink",
+	"readlinkat",
+	NULL,
 };
 
 struct filter {
@@ -417,10 +427,10 @@ START_TEST(who_asks_for_evidence_gets_it_under_a_filter)
 END_TEST
 
 static const char *const usual[] = {
-	"close",      "fcntl",  "fstat",     "ftruncate",
-	"getpid",     "gettid", "lseek",     "memfd_create",
-	"newfstatat", "openat", "prlimit64", "process_vm_readv",
-	NULL,
+	"close",        "fcntl",      "fstat",  "ftruncate", "get_robust_list",
+	"getdents64",   "getitimer",  "getpid", "gettid",    "lseek",
+	"memfd_create", "newfstatat", "openat", "prlimit64", "process_vm_readv",
+	"readlink",     "readlinkat", NULL,
 };
 
 static void filtered_before(void *unused)
